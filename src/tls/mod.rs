@@ -1,0 +1,3 @@
+//! TLS: the certificate and the parameters under which connections are accepted.
+
+pub mod pem;
