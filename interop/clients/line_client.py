@@ -1,0 +1,239 @@
+"""Clients that are libraries: a small peer program each, spoken to in lines.
+
+A peer reads commands from standard input and writes events to standard output,
+one a line, fields separated by tabs:
+
+    login                    online JID MECHANISM
+    add JID                  roster JID SUBSCRIPTION      (at every change)
+    approve JID              request JID                  (somebody asks)
+    send JID BODY            message JID DELAYED BODY     (DELAYED is 0 or 1)
+    ping                     pong
+    logout                   offline
+
+and `available FULLJID`, `unavailable FULLJID`, `error TEXT`. End of input ends it.
+"""
+
+import os
+import subprocess
+import threading
+from pathlib import Path
+
+from clients.base import CheckFailed, Client, wait_for
+
+PEERS = Path(__file__).resolve().parent.parent / "peers"
+INSTALLED = Path(os.environ.get("INTEROP_INSTALLED", "target/interop"))
+
+
+class LineClient(Client):
+    """A peer program behind the line protocol."""
+
+    def __init__(self, user, password, logs):
+        super().__init__(user, password, logs)
+        self.online, self.mechanism, self.pongs = False, None, 0
+        self.roster, self.requests, self.resources = {}, set(), {}
+        self.messages, self.errors = [], []
+        self.log = (logs / f"{user}.log").open("w", buffering=1)
+        self.process = subprocess.Popen(
+            self.command(), text=True, bufsize=1, encoding="utf-8", env=self.environment(),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=(logs / f"{user}.stderr").open("w"),
+        )
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def command(self):
+        """The peer's command line."""
+        raise NotImplementedError
+
+    def environment(self):
+        """The peer's environment."""
+        return dict(os.environ, INTEROP_JID=self.jid, INTEROP_PASSWORD=self.password)
+
+    def _read(self):
+        for line in self.process.stdout:
+            self.log.write(f"< {line}")
+            kind, *fields = line.rstrip("\n").split("\t")
+            handler = getattr(self, f"_on_{kind}", None)
+            if handler:
+                handler(*fields)
+
+    def _on_online(self, _jid, mechanism):
+        self.mechanism = mechanism
+        self.online = True
+
+    def _on_offline(self):
+        self.online = False
+        self.resources.clear()
+
+    def _on_roster(self, jid, subscription):
+        self.roster[jid] = subscription
+
+    def _on_request(self, jid):
+        self.requests.add(jid.partition("/")[0])
+
+    def _on_available(self, jid):
+        self.resources.setdefault(jid.partition("/")[0], set()).add(jid)
+
+    def _on_unavailable(self, jid):
+        self.resources.get(jid.partition("/")[0], set()).discard(jid)
+
+    def _on_message(self, jid, delayed, body):
+        self.messages.append((jid.partition("/")[0], delayed == "1", body))
+
+    def _on_pong(self):
+        self.pongs += 1
+
+    def _on_error(self, text):
+        self.errors.append(text)
+
+    def _tell(self, *fields):
+        line = "\t".join(fields)
+        self.log.write(f"> {line}\n")
+        try:
+            self.process.stdin.write(line + "\n")
+        except (BrokenPipeError, ValueError) as error:
+            raise CheckFailed(f"the {self.program} peer is gone: {self.errors}") from error
+
+    def _wait(self, what, condition):
+        wait_for(f"{self.program} {what}", lambda: condition() or self.process.poll() is not None,
+                 detail=lambda: "; ".join(self.errors))
+        if not condition():
+            raise CheckFailed(f"the {self.program} peer ended while waiting {what}: {self.errors}")
+
+    def login(self):
+        self._tell("login")
+        self._wait("to log in", lambda: self.online)
+        return self.mechanism
+
+    def logout(self):
+        self._tell("logout")
+        self._wait("to go offline", lambda: not self.online)
+
+    def close(self):
+        if not self.process.stdin.closed:
+            try:
+                self.process.stdin.close()
+            except BrokenPipeError:
+                pass
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def add(self, jid):
+        self._tell("add", jid)
+
+    def approve(self, jid):
+        self._wait(f"to be asked by {jid}", lambda: jid in self.requests)
+        self._tell("approve", jid)
+
+    def subscription(self, jid):
+        return self.roster.get(jid, "none")
+
+    def sees_online(self, jid):
+        return bool(self.resources.get(jid))
+
+    def send(self, jid, body):
+        """Sends, and waits for the answer to a ping: the server has then read the message."""
+        before = self.pongs
+        self._tell("send", jid, body)
+        self._tell("ping")
+        self._wait("to have its ping answered", lambda: self.pongs > before)
+
+    def received(self, jid):
+        return [body for sender, _, body in self.messages if sender == jid]
+
+    def delayed(self, jid):
+        """The bodies of those messages from `jid` that carry a delay (XEP-0203), in order."""
+        return [body for sender, delayed, body in self.messages if sender == jid and delayed]
+
+
+class Slixmpp(LineClient):
+    """slixmpp with STARTTLS."""
+
+    program = "slixmpp"
+
+    def command(self):
+        python = INSTALLED / "venv/bin/python"
+        return [str(python), str(PEERS / "slixmpp_peer.py"), "starttls", self.port]
+
+    def version(self):
+        python = INSTALLED / "venv/bin/python"
+        code = "import importlib.metadata as m; print(m.version('slixmpp'))"
+        return subprocess.check_output([str(python), "-c", code], text=True).strip()
+
+
+class SlixmppDirectTls(Slixmpp):
+    """slixmpp with TLS from the first byte (XEP-0368)."""
+
+    program = "slixmpp (direct TLS)"
+
+    def command(self):
+        return [*super().command()[:2], "direct", self.tls_port]
+
+
+class Nbxmpp(LineClient):
+    """nbxmpp, the library of Gajim, on GLib's TLS."""
+
+    program = "nbxmpp"
+    packages = ("python3-nbxmpp", "gir1.2-soup-2.4|gir1.2-soup-3.0", "glib-networking")
+
+    def command(self):
+        # The Debian package belongs to the system's interpreter.
+        return ["/usr/bin/python3", str(PEERS / "nbxmpp_peer.py")]
+
+    def version(self):
+        code = "import nbxmpp; print(nbxmpp.__version__)"
+        return subprocess.check_output(["/usr/bin/python3", "-c", code], text=True).strip()
+
+
+class Strophe(LineClient):
+    """libstrophe, the C library under Profanity."""
+
+    program = "libstrophe"
+    packages = ("libstrophe-dev", "gcc", "pkg-config")
+
+    def command(self):
+        return [str(INSTALLED / "strophe_peer")]
+
+    def version(self):
+        return subprocess.check_output(["pkg-config", "--modversion", "libstrophe"], text=True).strip()
+
+
+class XmppJs(LineClient):
+    """@xmpp/client on Node, with STARTTLS."""
+
+    program = "xmpp.js"
+    packages = ("nodejs", "npm")
+
+    def service(self):
+        """The address as @xmpp/client takes it."""
+        return f"xmpp://localhost:{self.port}"
+
+    def command(self):
+        return ["node", str(INSTALLED / "js/xmpp_peer.mjs"), self.service()]
+
+    def environment(self):
+        return dict(super().environment(), NODE_EXTRA_CA_CERTS=self.ca)
+
+    def version(self):
+        code = "console.log(require('@xmpp/client/package.json').version)"
+        return subprocess.check_output(["node", "-e", code], cwd=INSTALLED / "js", text=True).strip()
+
+
+class XmppJsDirectTls(XmppJs):
+    """@xmpp/client with TLS from the first byte."""
+
+    program = "xmpp.js (direct TLS)"
+
+    def service(self):
+        return f"xmpps://localhost:{self.tls_port}"
+
+
+class XmppJsWebSocket(XmppJs):
+    """@xmpp/client over WebSocket (RFC 7395), as behind a reverse proxy."""
+
+    program = "xmpp.js (WebSocket)"
+
+    def service(self):
+        return f"ws://localhost:{os.environ['INTEROP_HTTP_PORT']}/xmpp-websocket"

@@ -1,0 +1,105 @@
+"""Profanity in a terminal of its own.
+
+What it shows is read from its chat log, what it knows of presence and SASL from
+its debug log, the rest from the screen.
+"""
+
+import re
+
+from clients.base import Client, wait_for
+from clients.terminal import Terminal
+from harness.server import debian_version
+
+ACCOUNT = """[{jid}]
+enabled=true
+jid={jid}
+server={host}
+port={port}
+resource=profanity
+password={password}
+tls.policy=trust
+"""
+
+# No history from the archive: what it shows is what the server delivered.
+PREFERENCES = """[ui]
+splash=false
+[notifications]
+message=false
+[logging]
+chlog=true
+[connection]
+reconnect=0
+account={jid}
+"""
+
+# A chat log line: time of day or full timestamp, then who, then the text.
+CHAT_LINE = re.compile(r"^\S+ - ([^:]+): (.*)$")
+
+
+class Profanity(Client):
+    """The console client Profanity."""
+
+    program = "Profanity"
+
+    def __init__(self, user, password, logs):
+        super().__init__(user, password, logs)
+        self.home = logs / user
+        for directory in ("config", "data"):
+            (self.home / directory / "profanity").mkdir(parents=True)
+        values = {"jid": self.jid, "host": self.host, "port": self.port, "password": password}
+        (self.home / "data/profanity/accounts").write_text(ACCOUNT.format(**values))
+        (self.home / "config/profanity/profrc").write_text(PREFERENCES.format(**values))
+        self.terminal, self.log, self.logins = None, None, 0
+
+    def version(self):
+        return debian_version("profanity")
+
+    def login(self):
+        self.logins += 1
+        self.log = self.home / f"profanity-{self.logins}.log"
+        environment = {"XDG_CONFIG_HOME": str(self.home / "config"),
+                       "XDG_DATA_HOME": str(self.home / "data")}
+        command = ["profanity", "-l", "DEBUG", "-f", str(self.log), "-a", self.jid]
+        self.terminal = Terminal(f"{self.user}-{self.logins}", self.home, command, environment)
+        wait_for("Profanity to log in", lambda: "logged in successfully" in self.terminal.screen(),
+                 detail=self.terminal.screen)
+        return re.search(r"<auth [^>]*mechanism=[\"']([^\"']+)", self._trace()).group(1)
+
+    def logout(self):
+        self.terminal.type("/quit")
+        wait_for("Profanity to quit", lambda: not self.terminal.running())
+
+    def close(self):
+        if self.terminal:
+            self.terminal.close()
+
+    def _trace(self):
+        return self.log.read_text(errors="replace") if self.log and self.log.exists() else ""
+
+    def add(self, jid):
+        self.terminal.type(f"/roster add {jid}")
+        self.terminal.type(f"/sub request {jid}")
+
+    def approve(self, jid):
+        wait_for(f"Profanity to be asked by {jid}",
+                 lambda: re.search(r"RECV: <presence[^>]*type=[\"']subscribe[\"']", self._trace()))
+        self.terminal.type(f"/sub allow {jid}")
+
+    def subscription(self, jid):
+        states = re.findall(rf"<item\b[^>]*jid=[\"']{re.escape(jid)}[\"'][^>]*>", self._trace())
+        return re.search(r"subscription=[\"'](\w+)", states[-1]).group(1) if states else "none"
+
+    def sees_online(self, jid):
+        seen = re.findall(rf"RECV: (<presence[^>]*from=[\"']{re.escape(jid)}/[^>]*>)", self._trace())
+        return bool(seen) and "unavailable" not in seen[-1]
+
+    def send(self, jid, body):
+        before = self._trace().count("SENT: <message")
+        self.terminal.type(f"/msg {jid} {body}")
+        wait_for("Profanity to send", lambda: self._trace().count("SENT: <message") > before)
+
+    def received(self, jid):
+        chat = self.home / "data/profanity/chatlogs" / self.jid.replace("@", "_at_") / jid.replace("@", "_at_")
+        text = "".join(path.read_text(errors="replace") for path in sorted(chat.glob("*.log")))
+        lines = filter(None, map(CHAT_LINE.match, text.splitlines()))
+        return [line.group(2) for line in lines if line.group(1) != "me"]

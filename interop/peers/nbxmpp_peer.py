@@ -1,0 +1,111 @@
+"""nbxmpp behind the line protocol of clients/line_client.py.
+
+environment: INTEROP_JID, INTEROP_PASSWORD, INTEROP_HOST, INTEROP_PORT, INTEROP_CERTIFICATE
+"""
+
+import os
+import sys
+
+from gi.repository import Gio, GLib
+from nbxmpp.client import Client
+from nbxmpp.const import ConnectionProtocol, ConnectionType
+from nbxmpp.namespaces import Namespace
+from nbxmpp.protocol import JID, Message, Presence
+from nbxmpp.structs import StanzaHandler
+
+
+def emit(*fields):
+    print("\t".join(map(str, fields)), flush=True)
+
+
+class Peer:
+    """One account; logs in and out as told."""
+
+    def __init__(self, loop):
+        self.loop = loop
+        jid = JID.from_string(os.environ["INTEROP_JID"])
+        address = f"{os.environ['INTEROP_HOST']}:{os.environ['INTEROP_PORT']}"
+        self.client = client = Client(log_context="peer")
+        client.set_domain(jid.domain)
+        client.set_username(jid.localpart)
+        client.set_password(os.environ["INTEROP_PASSWORD"])
+        client.set_resource("nbxmpp")
+        client.set_connection_types([ConnectionType.START_TLS])
+        client.set_protocols([ConnectionProtocol.TCP])
+        client.set_custom_host(address, ConnectionProtocol.TCP, ConnectionType.START_TLS)
+        certificate = Gio.TlsCertificate.new_from_file(os.environ["INTEROP_CERTIFICATE"])
+        client.set_accepted_certificates([certificate])
+        client.subscribe("connected", self.on_connected)
+        client.subscribe("disconnected", lambda *_: emit("offline"))
+        client.subscribe("connection-failed", lambda *_: emit("error", "connection failed"))
+        for name, callback, options in (
+            ("message", self.on_message, {}),
+            ("presence", self.on_presence, {}),
+            ("iq", self.on_roster_push, {"typ": "set", "ns": Namespace.ROSTER}),
+        ):
+            client.register_handler(StanzaHandler(name=name, callback=callback, **options))
+
+    def on_connected(self, *_):
+        self.client.get_module("Roster").request_roster(callback=self.on_roster)
+
+    def on_roster(self, task):
+        for item in task.finish().items or ():
+            emit("roster", item.jid, item.subscription)
+        self.client.send_stanza(Presence())
+        self.ping(self.on_online)
+
+    def on_online(self, _task):
+        emit("online", self.client.get_bound_jid(), self.mechanism())
+
+    def mechanism(self):
+        """nbxmpp tells its choice only in its log, and in this attribute."""
+        return self.client._sasl._mechanism.name
+
+    def on_roster_push(self, _client, _stanza, properties):
+        emit("roster", properties.roster.item.jid, properties.roster.item.subscription)
+
+    def on_presence(self, _client, _stanza, properties):
+        kinds = {None: "available", "unavailable": "unavailable", "subscribe": "request"}
+        if properties.type.value in kinds:
+            emit(kinds[properties.type.value], properties.jid)
+
+    def on_message(self, _client, stanza, properties):
+        if properties.body and properties.type.value in ("chat", "normal"):
+            delayed = stanza.getTag("delay", namespace=Namespace.DELAY2) is not None
+            emit("message", properties.jid, int(delayed), properties.body)
+
+    def on_pong(self, _task):
+        emit("pong")
+
+    def ping(self, callback):
+        """Pings the server; `callback` must be a method, for nbxmpp holds it weakly."""
+        self.client.get_module("Ping").ping(self.client.domain, callback=callback)
+
+    def obey(self, command, *fields):
+        if command == "login":
+            self.client.connect()
+        elif command == "logout":
+            self.client.disconnect()
+        elif command == "add":
+            self.client.get_module("Roster").set_item(fields[0], None)
+            self.client.get_module("BasePresence").subscribe(fields[0])
+        elif command == "approve":
+            self.client.get_module("BasePresence").subscribed(fields[0])
+        elif command == "send":
+            self.client.send_stanza(Message(to=fields[0], body=fields[1], typ="chat"))
+        elif command == "ping":
+            self.ping(self.on_pong)
+
+    def on_input(self, channel, _condition):
+        line = channel.readline()
+        if not line:
+            self.loop.quit()
+            return False
+        self.obey(*line.rstrip("\n").split("\t"))
+        return True
+
+
+loop = GLib.MainLoop()
+peer = Peer(loop)
+GLib.io_add_watch(GLib.IOChannel.unix_new(sys.stdin.fileno()), GLib.IO_IN | GLib.IO_HUP, peer.on_input)
+loop.run()

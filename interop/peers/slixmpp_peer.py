@@ -1,0 +1,92 @@
+"""slixmpp behind the line protocol of clients/line_client.py.
+
+usage: slixmpp_peer.py starttls|direct PORT
+environment: INTEROP_JID, INTEROP_PASSWORD, INTEROP_HOST, INTEROP_CA
+"""
+
+import asyncio
+import os
+import pathlib
+import sys
+
+import slixmpp
+
+
+def emit(*fields):
+    print("\t".join(map(str, fields)), flush=True)
+
+
+class Peer(slixmpp.ClientXMPP):
+    """One account; logs in and out as told."""
+
+    def __init__(self, transport, port):
+        super().__init__(os.environ["INTEROP_JID"] + "/slixmpp", os.environ["INTEROP_PASSWORD"])
+        self.ca_certs = pathlib.Path(os.environ["INTEROP_CA"])
+        self.transport_kind, self.server_port = transport, int(port)
+        self.enable_plaintext = False
+        # The check approves by hand.
+        self.roster.auto_authorize, self.roster.auto_subscribe = None, False
+        for plugin in ("xep_0030", "xep_0198", "xep_0199", "xep_0203", "xep_0280"):
+            self.register_plugin(plugin)
+        self.add_event_handler("session_start", self.on_start)
+        self.add_event_handler("disconnected", lambda _: emit("offline"))
+        self.add_event_handler("failed_all_auth", lambda _: emit("error", "authentication failed"))
+        self.add_event_handler("connection_failed", lambda reason: emit("error", f"connection failed: {reason}"))
+        self.add_event_handler("presence_subscribe", lambda p: emit("request", p["from"].bare))
+        self.add_event_handler("presence_available", lambda p: emit("available", p["from"]))
+        self.add_event_handler("presence_unavailable", lambda p: emit("unavailable", p["from"]))
+        self.add_event_handler("roster_update", self.on_roster)
+        self.add_event_handler("message", self.on_message)
+
+    async def get_dns_records(self, domain, port=None):
+        """Stands in for the SRV records of RFC 6120 section 3.2 and XEP-0368."""
+        service = "xmpps-client" if self.transport_kind == "direct" else "xmpp-client"
+        return [(service, domain, os.environ["INTEROP_HOST"], self.server_port)]
+
+    async def on_start(self, _event):
+        await self.get_roster()
+        self.send_presence()
+        # The answer to a ping follows whatever the server sends upon initial presence.
+        await self.plugin["xep_0199"].send_ping(self.boundjid.domain, timeout=10)
+        emit("online", self.boundjid, self.plugin["feature_mechanisms"].mech.name)
+
+    def on_roster(self, iq):
+        for jid, item in iq["roster"]["items"].items():
+            emit("roster", jid, item["subscription"])
+
+    def on_message(self, message):
+        if message["type"] in ("chat", "normal") and message["body"]:
+            delayed = message.xml.find("{urn:xmpp:delay}delay") is not None
+            emit("message", message["from"], int(delayed), message["body"])
+
+    async def obey(self, command, *fields):
+        if command == "login":
+            self.connect()
+        elif command == "logout":
+            await self.disconnect()
+        elif command == "add":
+            await self.update_roster(fields[0])
+            self.send_presence(pto=fields[0], ptype="subscribe")
+        elif command == "approve":
+            self.send_presence(pto=fields[0], ptype="subscribed")
+        elif command == "send":
+            self.send_message(mto=fields[0], mbody=fields[1], mtype="chat")
+        elif command == "ping":
+            await self.plugin["xep_0199"].send_ping(self.boundjid.domain, timeout=10)
+            emit("pong")
+
+
+async def main():
+    peer = Peer(*sys.argv[1:])
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    while line := (await reader.readline()).decode().rstrip("\n"):
+        try:
+            await peer.obey(*line.split("\t"))
+        except Exception as error:
+            emit("error", f"{type(error).__name__} {error}")
+    await peer.disconnect()
+
+
+asyncio.run(main())

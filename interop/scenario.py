@@ -1,0 +1,64 @@
+"""What every pair of clients is to show, written once.
+
+Each part asserts: the login is SCRAM over TLS; two accounts befriend each other
+and both rosters say so; messages pass both ways; what is sent to a client that
+is away is there, in order and once, when it returns.
+"""
+
+from clients.base import CheckFailed
+
+AWAY_MESSAGES = 3
+
+
+def meet(first, second):
+    """The whole scenario for two clients."""
+    seen = {first: [], second: []}
+    login(first)
+    login(second)
+    befriend(first, second)
+    talk(first, second, seen)
+    talk(second, first, seen)
+    return_to_messages(first, second, seen)
+    return_to_messages(second, first, seen)
+
+
+def login(client):
+    """Logs in and asserts the mechanism where the program tells it."""
+    mechanism = client.login()
+    if mechanism is not None and not mechanism.startswith("SCRAM-"):
+        raise CheckFailed(f"{client.program} authenticated with {mechanism}, not SCRAM")
+
+
+def befriend(first, second):
+    """Subscription both ways (RFC 6121 section 3.1), first by one, then by the other."""
+    for asking, asked in ((first, second), (second, first)):
+        asking.add(asked.jid)
+        asked.approve(asking.jid)
+    for client, other in ((first, second), (second, first)):
+        client.wait_subscribed(other.jid)
+        client.wait_online(other.jid)
+
+
+def talk(sender, receiver, seen):
+    """One message that a bad escape would spoil."""
+    body = f"hello from {sender.user} <&> \u00fcber"
+    sender.send(receiver.jid, body)
+    seen[receiver].append(body)
+    receiver.wait_received(sender.jid, seen[receiver])
+
+
+def return_to_messages(leaver, sender, seen):
+    """Messages to a client that is away wait for it (RFC 6121 section 8.5.2.2, XEP-0160)."""
+    leaver.logout()
+    if sender.has_roster:
+        sender.wait_online(leaver.jid, False)
+    away = [f"while {leaver.user} was away, {n}" for n in range(1, AWAY_MESSAGES + 1)]
+    for body in away:
+        sender.send(leaver.jid, body)
+    seen[leaver] += away
+    login(leaver)
+    leaver.wait_received(sender.jid, seen[leaver])
+    if hasattr(leaver, "delayed") and leaver.delayed(sender.jid)[-len(away):] != away:
+        raise CheckFailed(f"{leaver.program} got messages without a delay: {leaver.messages}")
+    if sender.has_roster and leaver.has_roster:
+        sender.wait_online(leaver.jid)
