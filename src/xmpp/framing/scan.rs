@@ -1,0 +1,470 @@
+//! The scanner: one pass over the bytes of one element, which may come in any number of pieces.
+//!
+//! It is a state machine whose state says what the next byte belongs to; it never looks at a byte
+//! twice but for the few of an unfinished reference or `<![CDATA[`. All positions are counted from
+//! the `<` of the root. [`super::text`] and [`super::tag`] hold the states; here is what they work
+//! on.
+
+use super::scope::{Scope, Surroundings, name_of};
+use super::{Limits, Reason, value};
+use crate::stanza::{Children, Envelope, Kind, Namespace, Span};
+
+/// Elements that may be open at one place, whatever the limits say.
+pub(super) const MAX_DEPTH: usize = 80;
+/// Attributes of one element, whatever the limits say.
+pub(super) const MAX_ATTRIBUTES: usize = 96;
+
+/// What the next byte belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// Text, or the `<` or `&` that ends it.
+    Content,
+    /// What comes after `<`.
+    Markup,
+    /// The name in a start tag.
+    StartName,
+    /// A start tag, where white space must come before an attribute.
+    InTag,
+    /// A start tag, where an attribute may begin.
+    InTagSpaced,
+    /// The name of an attribute.
+    AttributeName,
+    /// White space and `=`.
+    Equals,
+    /// White space and a quote.
+    Quote,
+    /// The value of an attribute.
+    Value,
+    /// The `>` after `/`.
+    EmptyTagEnd,
+    /// The name in an end tag.
+    EndName,
+    /// White space and `>` in an end tag.
+    EndTagEnd,
+    /// The rest of `<![CDATA[`.
+    Declaration,
+    /// A CDATA section.
+    Cdata,
+    /// A reference, in text or a value.
+    Reference,
+}
+
+/// What a state did.
+pub(super) enum Step {
+    /// Changed the state.
+    Next,
+    /// Used up the bytes.
+    Wait,
+    /// Ended the unit.
+    Done(Finish),
+}
+
+/// What has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Finish {
+    /// An element with all that is in it.
+    Element,
+    /// The start tag of the stream.
+    Header,
+    /// The end tag of the stream.
+    End,
+}
+
+/// What does not change while an element is scanned.
+#[derive(Clone, Copy)]
+pub(super) struct Rules<'a> {
+    pub(super) limits: &'a Limits,
+    pub(super) around: Surroundings<'a>,
+    /// The name in the end tag of the stream.
+    pub(super) root: &'a [u8],
+}
+
+/// An element whose end tag has not come.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Open {
+    name: u32,
+    name_len: u16,
+    /// Declarations in scope outside of it.
+    scope: u8,
+}
+
+impl Open {
+    pub(super) fn name(self) -> Span {
+        let start = self.name as usize;
+        Span::new(start, start + usize::from(self.name_len))
+    }
+}
+
+/// An attribute of the start tag at hand.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Attribute {
+    name: u32,
+    name_len: u16,
+    /// Without the colon; nothing if there is no prefix.
+    prefix_len: u16,
+}
+
+impl Attribute {
+    pub(super) fn name(self) -> Span {
+        let start = self.name as usize;
+        Span::new(start, start + usize::from(self.name_len))
+    }
+
+    fn prefix(self) -> Span {
+        let start = self.name as usize;
+        Span::new(start, start + usize::from(self.prefix_len))
+    }
+
+    fn local(self) -> Span {
+        Span::new(self.prefix().end() + 1, self.name().end())
+    }
+
+    fn is_prefixed(self) -> bool {
+        self.prefix_len > 0
+    }
+}
+
+/// The state of a scan.
+pub(super) struct Scanner {
+    pub(super) state: State,
+    /// Where a reference returns to.
+    pub(super) outer: State,
+    /// The quote that ends the value at hand.
+    pub(super) quote: u8,
+    /// Whether the start tag of a stream is scanned, and not a whole element.
+    is_header: bool,
+    has_prefixed_attributes: bool,
+    depth: u8,
+    attribute_count: u8,
+    /// The prefix of the start tag at hand, without the colon.
+    tag_prefix_len: u16,
+    elements: u32,
+    /// All before it is approved.
+    pub(super) at: usize,
+    /// Where the name, value or markup at hand starts.
+    pub(super) mark: usize,
+    /// The colon in the name at hand; 0 if there is none.
+    pub(super) colon: usize,
+    /// The `&` of the reference at hand.
+    pub(super) reference: usize,
+    scope: Scope,
+    stack: [Open; MAX_DEPTH],
+    attributes: [Attribute; MAX_ATTRIBUTES],
+    envelope: Envelope,
+}
+
+impl Scanner {
+    /// A scanner for one element.
+    pub(super) fn element() -> Self {
+        Self {
+            state: State::Content,
+            outer: State::Content,
+            quote: 0,
+            is_header: false,
+            has_prefixed_attributes: false,
+            depth: 0,
+            attribute_count: 0,
+            tag_prefix_len: 0,
+            elements: 0,
+            at: 0,
+            mark: 0,
+            colon: 0,
+            reference: 0,
+            scope: Scope::new(),
+            stack: [Open::default(); MAX_DEPTH],
+            attributes: [Attribute::default(); MAX_ATTRIBUTES],
+            envelope: Envelope::default(),
+        }
+    }
+
+    /// A scanner for the start tag of a stream.
+    pub(super) fn header() -> Self {
+        Self {
+            is_header: true,
+            ..Self::element()
+        }
+    }
+
+    /// Goes on at the byte where the last call stopped. `bytes` starts with the `<` of the element
+    /// and holds what the last call was given, or more. Returns nothing if they are used up.
+    pub(super) fn run(
+        &mut self,
+        bytes: &[u8],
+        rules: &Rules<'_>,
+    ) -> Result<Option<Finish>, Reason> {
+        loop {
+            let step = match self.state {
+                State::Content => self.content(bytes)?,
+                State::Markup => self.markup(bytes)?,
+                State::StartName => self.start_name(bytes, rules)?,
+                State::InTag => self.in_tag(bytes, rules, false)?,
+                State::InTagSpaced => self.in_tag(bytes, rules, true)?,
+                State::AttributeName => self.attribute_name(bytes, rules)?,
+                State::Equals => self.equals(bytes)?,
+                State::Quote => self.open_quote(bytes)?,
+                State::Value => self.value(bytes)?,
+                State::EmptyTagEnd => self.empty_tag_end(bytes, rules)?,
+                State::EndName => self.end_name(bytes, rules)?,
+                State::EndTagEnd => self.end_tag_end(bytes)?,
+                State::Declaration => self.declaration(bytes)?,
+                State::Cdata => self.cdata(bytes)?,
+                State::Reference => self.reference(bytes)?,
+            };
+            match step {
+                Step::Next => {}
+                Step::Wait => return Ok(None),
+                Step::Done(finish) => return Ok(Some(finish)),
+            }
+        }
+    }
+
+    /// The length of what has been scanned: of the element, once it has ended.
+    pub(super) fn position(&self) -> usize {
+        self.at
+    }
+
+    pub(super) fn envelope(&self) -> &Envelope {
+        &self.envelope
+    }
+
+    pub(super) fn into_envelope(self) -> Envelope {
+        self.envelope
+    }
+
+    /// The namespace declarations in scope, as (prefix, namespace).
+    pub(super) fn declarations(&self) -> impl Iterator<Item = (Span, Span)> {
+        self.scope.iter()
+    }
+
+    /// Whether no element is open.
+    pub(super) fn is_outside(&self) -> bool {
+        self.depth == 0
+    }
+
+    /// The innermost open element.
+    pub(super) fn innermost(&self) -> Option<Open> {
+        let index = usize::from(self.depth).checked_sub(1)?;
+        self.stack.get(index).copied()
+    }
+
+    /// Opens an element whose name has been read.
+    pub(super) fn open(
+        &mut self,
+        name: Span,
+        prefix_len: u16,
+        rules: &Rules<'_>,
+    ) -> Result<(), Reason> {
+        if u16::from(self.depth) >= rules.limits.max_depth {
+            return Err(Reason::TooDeep);
+        }
+        self.elements += 1;
+        if self.elements > rules.limits.max_elements {
+            return Err(Reason::TooManyElements);
+        }
+        let slot = self
+            .stack
+            .get_mut(usize::from(self.depth))
+            .ok_or(Reason::TooDeep)?;
+        *slot = Open {
+            name: name.start() as u32,
+            name_len: name.len() as u16,
+            scope: self.scope.len(),
+        };
+        self.depth += 1;
+        self.tag_prefix_len = prefix_len;
+        self.attribute_count = 0;
+        self.has_prefixed_attributes = false;
+        Ok(())
+    }
+
+    /// Takes an attribute whose name has been read.
+    pub(super) fn push_attribute(
+        &mut self,
+        bytes: &[u8],
+        name: Span,
+        prefix_len: u16,
+        rules: &Rules<'_>,
+    ) -> Result<(), Reason> {
+        let count = usize::from(self.attribute_count);
+        if count >= usize::from(rules.limits.max_attributes) {
+            return Err(Reason::TooManyAttributes);
+        }
+        let earlier = self.attributes[..count]
+            .iter()
+            .any(|a| usize::from(a.name_len) == name.len() && a.name().of(bytes) == name.of(bytes));
+        if earlier {
+            return Err(Reason::DuplicateAttribute);
+        }
+        let slot = self
+            .attributes
+            .get_mut(count)
+            .ok_or(Reason::TooManyAttributes)?;
+        *slot = Attribute {
+            name: name.start() as u32,
+            name_len: name.len() as u16,
+            prefix_len,
+        };
+        self.has_prefixed_attributes |= slot.is_prefixed();
+        self.attribute_count += 1;
+        Ok(())
+    }
+
+    /// Takes the value of the attribute that was pushed last.
+    pub(super) fn end_attribute(&mut self, bytes: &[u8], value: Span) -> Result<(), Reason> {
+        let Some(attribute) = usize::from(self.attribute_count)
+            .checked_sub(1)
+            .and_then(|last| self.attributes.get(last).copied())
+        else {
+            return Ok(());
+        };
+        let name = attribute.name().of(bytes);
+        if name == b"xmlns" {
+            let none = Span::new(value.start(), value.start());
+            return self.scope.declare(bytes, none, value);
+        }
+        if attribute.prefix().of(bytes) == b"xmlns" {
+            return self.scope.declare(bytes, attribute.local(), value);
+        }
+        if self.depth == 1 {
+            match name {
+                b"to" => self.envelope.to = value,
+                b"from" => self.envelope.from = value,
+                b"id" => self.envelope.id = value,
+                b"type" if !self.is_header => self.envelope.kind_of = value,
+                b"version" if self.is_header => self.envelope.kind_of = value,
+                b"xml:lang" => self.envelope.lang = value,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends a start tag: its prefixes are resolved now that all declarations are known.
+    pub(super) fn end_start_tag(
+        &mut self,
+        bytes: &[u8],
+        rules: &Rules<'_>,
+        is_empty: bool,
+    ) -> Result<Step, Reason> {
+        let Some(name) = self.innermost().map(Open::name) else {
+            return Err(Reason::MalformedTag);
+        };
+        let prefix_len = usize::from(self.tag_prefix_len);
+        let prefix = Span::new(name.start(), name.start() + prefix_len);
+        let namespace = self.resolve(bytes, prefix.of(bytes), rules.around);
+        let namespace = match namespace {
+            Err(_) if self.is_header => return Err(Reason::NotAStream),
+            other => other?,
+        };
+        if self.has_prefixed_attributes {
+            self.check_attributes(bytes, rules.around)?;
+        }
+        let local = match prefix_len {
+            0 => name,
+            _ => Span::new(prefix.end() + 1, name.end()),
+        };
+        match self.depth {
+            1 => self.enter_root(bytes, local, namespace, is_empty),
+            2 => self.enter_child(bytes, local, namespace, rules.around),
+            _ => {}
+        }
+        if self.is_header {
+            return Ok(Step::Done(Finish::Header));
+        }
+        self.state = State::Content;
+        if is_empty {
+            return Ok(self.close());
+        }
+        Ok(Step::Next)
+    }
+
+    /// Ends the innermost element.
+    pub(super) fn close(&mut self) -> Step {
+        if let Some(open) = self.innermost() {
+            self.scope.leave(open.scope);
+            self.depth -= 1;
+        }
+        self.state = State::Content;
+        if self.depth == 0 {
+            return Step::Done(Finish::Element);
+        }
+        Step::Next
+    }
+
+    fn enter_root(&mut self, bytes: &[u8], name: Span, namespace: Namespace, is_empty: bool) {
+        self.envelope.name = name;
+        self.envelope.namespace = namespace;
+        self.envelope.start_tag_end = self.at as u32;
+        self.envelope.self_closing = is_empty;
+        self.envelope.kind = match (namespace, name.of(bytes)) {
+            (Namespace::Content, b"message") => Kind::Message,
+            (Namespace::Content, b"presence") => Kind::Presence,
+            (Namespace::Content, b"iq") => Kind::Iq,
+            _ => Kind::Other,
+        };
+    }
+
+    fn enter_child(
+        &mut self,
+        bytes: &[u8],
+        name: Span,
+        namespace: Namespace,
+        around: Surroundings<'_>,
+    ) {
+        if self.envelope.first_child.is_none() {
+            self.envelope.first_child = name;
+            self.envelope.first_child_namespace = namespace;
+        }
+        self.envelope.child_count = self.envelope.child_count.saturating_add(1);
+        // Whatever the content namespace of the stream is, inside it stands for jabber:client.
+        let namespace = match namespace {
+            Namespace::Content => crate::ns::CLIENT.into(),
+            other => value::unescape(name_of(other, bytes, around)),
+        };
+        self.envelope.children |= Children::classify(name.of(bytes), namespace.as_bytes());
+    }
+
+    /// The namespace of a prefix, noting it if it comes from the stream header.
+    fn resolve(
+        &mut self,
+        bytes: &[u8],
+        prefix: &[u8],
+        around: Surroundings<'_>,
+    ) -> Result<Namespace, Reason> {
+        let namespace = self.scope.resolve(bytes, prefix, around)?;
+        if let Namespace::Header(index) = namespace {
+            self.envelope.header_prefixes |= 1 << index;
+        }
+        Ok(namespace)
+    }
+
+    /// Every prefix is declared, and no two attributes have one expanded name.
+    fn check_attributes(&mut self, bytes: &[u8], around: Surroundings<'_>) -> Result<(), Reason> {
+        for index in 0..usize::from(self.attribute_count) {
+            let attribute = self.attributes[index];
+            let prefix = attribute.prefix().of(bytes);
+            if matches!(prefix, b"" | b"xml" | b"xmlns") {
+                continue;
+            }
+            let namespace = self.resolve(bytes, prefix, around)?;
+            for earlier in 0..index {
+                let other = self.attributes[earlier];
+                if !other.is_prefixed() || other.prefix().of(bytes) == b"xmlns" {
+                    continue;
+                }
+                if other.local().of(bytes) != attribute.local().of(bytes) {
+                    continue;
+                }
+                let theirs = self.resolve(bytes, other.prefix().of(bytes), around)?;
+                let (a, b) = (
+                    name_of(namespace, bytes, around),
+                    name_of(theirs, bytes, around),
+                );
+                if value::same(a, b) {
+                    return Err(Reason::DuplicateAttribute);
+                }
+            }
+        }
+        Ok(())
+    }
+}

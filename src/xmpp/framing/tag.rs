@@ -1,0 +1,239 @@
+//! The states of the scanner inside of tags.
+
+use super::Reason;
+use super::characters::{is_name_start, is_ncname, skip_name, skip_space, skip_value};
+use super::scan::{Finish, Rules, Scanner, State, Step};
+use crate::stanza::Span;
+
+impl Scanner {
+    /// After `<`.
+    pub(super) fn markup(&mut self, bytes: &[u8]) -> Result<Step, Reason> {
+        let Some(&byte) = bytes.get(self.at) else {
+            return Ok(Step::Wait);
+        };
+        match byte {
+            b'/' => {
+                self.at += 1;
+                self.mark = self.at;
+                self.state = State::EndName;
+            }
+            b'!' => {
+                self.at += 1;
+                self.state = State::Declaration;
+            }
+            b'?' => return Err(Reason::ProcessingInstruction),
+            _ if is_name_start(byte) => self.begin_name(State::StartName),
+            _ => return Err(Reason::MalformedTag),
+        }
+        Ok(Step::Next)
+    }
+
+    pub(super) fn start_name(&mut self, bytes: &[u8], rules: &Rules<'_>) -> Result<Step, Reason> {
+        let Some((name, prefix_len)) = self.name(bytes, rules)? else {
+            return Ok(Step::Wait);
+        };
+        if name.of(bytes).starts_with(b"xmlns:") {
+            return Err(Reason::ReservedNamespace);
+        }
+        self.open(name, prefix_len, rules)?;
+        self.state = State::InTag;
+        Ok(Step::Next)
+    }
+
+    /// Between the name of a tag, its attributes and its end.
+    pub(super) fn in_tag(
+        &mut self,
+        bytes: &[u8],
+        rules: &Rules<'_>,
+        mut is_spaced: bool,
+    ) -> Result<Step, Reason> {
+        let start = self.at;
+        self.at = skip_space(bytes, start);
+        is_spaced |= self.at > start;
+        let Some(&byte) = bytes.get(self.at) else {
+            self.state = if is_spaced {
+                State::InTagSpaced
+            } else {
+                State::InTag
+            };
+            return Ok(Step::Wait);
+        };
+        match byte {
+            b'>' => {
+                self.at += 1;
+                return self.end_start_tag(bytes, rules, false);
+            }
+            b'/' => {
+                self.at += 1;
+                self.state = State::EmptyTagEnd;
+            }
+            _ if !is_name_start(byte) => return Err(Reason::MalformedTag),
+            _ if !is_spaced => return Err(Reason::NoSpaceBetweenAttributes),
+            _ => self.begin_name(State::AttributeName),
+        }
+        Ok(Step::Next)
+    }
+
+    pub(super) fn attribute_name(
+        &mut self,
+        bytes: &[u8],
+        rules: &Rules<'_>,
+    ) -> Result<Step, Reason> {
+        let Some((name, prefix_len)) = self.name(bytes, rules)? else {
+            return Ok(Step::Wait);
+        };
+        self.push_attribute(bytes, name, prefix_len, rules)?;
+        self.state = State::Equals;
+        Ok(Step::Next)
+    }
+
+    pub(super) fn equals(&mut self, bytes: &[u8]) -> Result<Step, Reason> {
+        self.at = skip_space(bytes, self.at);
+        match bytes.get(self.at) {
+            None => Ok(Step::Wait),
+            Some(b'=') => {
+                self.at += 1;
+                self.state = State::Quote;
+                Ok(Step::Next)
+            }
+            Some(_) => Err(Reason::MalformedTag),
+        }
+    }
+
+    pub(super) fn open_quote(&mut self, bytes: &[u8]) -> Result<Step, Reason> {
+        self.at = skip_space(bytes, self.at);
+        match bytes.get(self.at) {
+            None => Ok(Step::Wait),
+            Some(&quote @ (b'\'' | b'"')) => {
+                self.at += 1;
+                self.quote = quote;
+                self.mark = self.at;
+                self.state = State::Value;
+                Ok(Step::Next)
+            }
+            Some(_) => Err(Reason::MalformedTag),
+        }
+    }
+
+    pub(super) fn value(&mut self, bytes: &[u8]) -> Result<Step, Reason> {
+        loop {
+            self.at = skip_value(bytes, self.at);
+            let Some(&byte) = bytes.get(self.at) else {
+                return Ok(Step::Wait);
+            };
+            match byte {
+                _ if byte == self.quote => {
+                    let value = Span::new(self.mark, self.at);
+                    self.at += 1;
+                    self.state = State::InTag;
+                    self.end_attribute(bytes, value)?;
+                    return Ok(Step::Next);
+                }
+                b'\'' | b'"' => self.at += 1,
+                b'<' => return Err(Reason::LessThanInAttribute),
+                b'&' => return Ok(self.begin_reference(State::Value)),
+                0x80.. => {
+                    if !self.wide(bytes)? {
+                        return Ok(Step::Wait);
+                    }
+                }
+                _ => return Err(Reason::IllegalCharacter),
+            }
+        }
+    }
+
+    /// The `>` of `/>`.
+    pub(super) fn empty_tag_end(
+        &mut self,
+        bytes: &[u8],
+        rules: &Rules<'_>,
+    ) -> Result<Step, Reason> {
+        match bytes.get(self.at) {
+            None => Ok(Step::Wait),
+            Some(b'>') => {
+                self.at += 1;
+                self.end_start_tag(bytes, rules, true)
+            }
+            Some(_) => Err(Reason::MalformedTag),
+        }
+    }
+
+    /// The name after `</`: it has to be the one of the innermost element.
+    pub(super) fn end_name(&mut self, bytes: &[u8], rules: &Rules<'_>) -> Result<Step, Reason> {
+        let expected = match self.innermost() {
+            Some(open) => open.name().of(bytes),
+            None => rules.root,
+        };
+        while let Some(&byte) = bytes.get(self.at) {
+            let next = self.at - self.mark;
+            if expected.get(next) == Some(&byte) {
+                self.at += 1;
+            } else if next == expected.len() && !is_name_start(byte) && byte != b':' {
+                self.state = State::EndTagEnd;
+                return Ok(Step::Next);
+            } else {
+                return Err(Reason::MismatchedEndTag);
+            }
+        }
+        Ok(Step::Wait)
+    }
+
+    pub(super) fn end_tag_end(&mut self, bytes: &[u8]) -> Result<Step, Reason> {
+        self.at = skip_space(bytes, self.at);
+        match bytes.get(self.at) {
+            None => Ok(Step::Wait),
+            Some(b'>') => {
+                self.at += 1;
+                if self.is_outside() {
+                    return Ok(Step::Done(Finish::End));
+                }
+                Ok(self.close())
+            }
+            Some(_) => Err(Reason::MalformedTag),
+        }
+    }
+
+    fn begin_name(&mut self, state: State) {
+        self.mark = self.at;
+        self.colon = 0;
+        self.state = state;
+    }
+
+    /// A qualified name from `mark` on, with the length of its prefix. Nothing if its end has not
+    /// come.
+    fn name(&mut self, bytes: &[u8], rules: &Rules<'_>) -> Result<Option<(Span, u16)>, Reason> {
+        loop {
+            self.at = skip_name(bytes, self.at);
+            match bytes.get(self.at) {
+                None => return Ok(None),
+                Some(b':') if self.colon == 0 => {
+                    self.colon = self.at;
+                    self.at += 1;
+                }
+                Some(b':') => return Err(Reason::MalformedName),
+                Some(_) => break,
+            }
+        }
+        let name = Span::new(self.mark, self.at);
+        if name.len() > usize::from(rules.limits.max_name) {
+            return Err(Reason::NameTooLong);
+        }
+        if self.colon == 0 {
+            check_part(name.of(bytes))?;
+            return Ok(Some((name, 0)));
+        }
+        let prefix_len = self.colon - self.mark;
+        check_part(&name.of(bytes)[..prefix_len])?;
+        check_part(&name.of(bytes)[prefix_len + 1..])?;
+        Ok(Some((name, prefix_len as u16)))
+    }
+}
+
+/// One side of a qualified name. Its bytes are those of a name already, if it is ASCII.
+fn check_part(part: &[u8]) -> Result<(), Reason> {
+    let starts = part.first().is_some_and(|&byte| is_name_start(byte));
+    if !starts || (!part.is_ascii() && !is_ncname(part)?) {
+        return Err(Reason::MalformedName);
+    }
+    Ok(())
+}
