@@ -1,0 +1,259 @@
+//! The text of a play: who acts, what the server is like, and the steps.
+//!
+//! ```text
+//! # What is shown, and where the specification says it.
+//! Romeo is romeo/orchard           account and resource; "Phone is romeo/phone" shares the account
+//! Eve has no account               a connection, no more
+//! Romeo and Juliet are contacts    mutual subscription, made before the first step
+//! Romeo sees Juliet                Romeo is subscribed to Juliet, not the other way
+//! server has limits.stanza_bytes = 20000      the play gets a server of its own
+//!
+//! ---
+//! Romeo comes online
+//! Romeo sends:
+//!     <message to="{Juliet}" type="chat"><body>hi</body></message>
+//! Juliet receives:
+//!     <message from="{Romeo:full}"><body>hi</body></message>
+//! ```
+//!
+//! Steps: *connects* (up to a bound resource), *comes online* (and sends presence; what that brings
+//! is left out), *opens TCP*, *opens TLS* (direct), *opens a stream* (under TLS, not logged in),
+//! *starts TLS*, *logs in*, *sends:*, *sends byte by byte:*, *receives:*, *receives in any order:*,
+//! *receives nothing*, *skips what came*, *ignores pings*, *answers pings*, *disconnects*,
+//! *vanishes*, *is disconnected*, *is disconnected with CONDITION*, and of the server: *restarts*,
+//! *is killed*. Several stanzas in one *receives* come in that order; what is not received by the end
+//! of a play is a failure. `matching` says what a pattern means.
+//!
+//! Holes: `{Romeo}` bare JID, `{Romeo:full}`, `{Romeo:user}`, `{Romeo:password}`, `{domain}`,
+//! `{repeat:N:TEXT}`; in patterns `{any}`, `{some}`, `{number}`, `{time}`, `{none}`,
+//! `{capture:name}` and then `{name}`.
+
+use std::collections::BTreeMap;
+
+use minidom::Element;
+
+use super::Outcome;
+use super::matching::PLAY;
+use super::server::ServerOptions;
+use super::xml::{CLIENT, STREAM, parse};
+
+/// See the [module](self).
+pub struct Play {
+    /// Actors by name.
+    pub actors: BTreeMap<String, Actor>,
+    /// Pairs of actors of which the first sees the second's presence.
+    pub subscriptions: Vec<(String, String)>,
+    /// Settings of its own server; `None`: the shared server will do.
+    pub server: Option<ServerOptions>,
+    /// What happens.
+    pub steps: Vec<Step>,
+}
+
+/// An actor's account.
+#[derive(Clone)]
+pub struct Actor {
+    /// The name of the account inside the play; `None`: it has none.
+    pub account: Option<String>,
+    /// The resource to ask for.
+    pub resource: Option<String>,
+}
+
+/// One step, and the line on which it stands.
+pub struct Step {
+    /// Counted from 1.
+    pub line: usize,
+    /// Who acts; `None`: the server.
+    pub actor: Option<String>,
+    /// What happens.
+    pub action: Action,
+}
+
+/// What an actor or the server does.
+pub enum Action {
+    Connect,
+    ComeOnline,
+    OpenTcp,
+    OpenTls,
+    OpenStream,
+    StartTls,
+    LogIn,
+    Send {
+        text: String,
+        bytewise: bool,
+    },
+    Receive {
+        patterns: Vec<Element>,
+        in_order: bool,
+    },
+    ReceiveNothing,
+    Skip,
+    AnswerPings(bool),
+    Disconnect,
+    Vanish,
+    Disconnected(Option<String>),
+    Restart,
+    Kill,
+}
+
+impl Play {
+    /// Reads the text of a play.
+    pub fn parse(text: &str) -> Outcome<Play> {
+        let mut play = Play {
+            actors: BTreeMap::new(),
+            subscriptions: Vec::new(),
+            server: None,
+            steps: Vec::new(),
+        };
+        let mut lines = text
+            .lines()
+            .enumerate()
+            .map(|(index, line)| (index + 1, line))
+            .peekable();
+        for (number, line) in lines.by_ref() {
+            match line.trim_end() {
+                "---" => break,
+                line if line.is_empty() || line.starts_with('#') => {}
+                line => play
+                    .head(line)
+                    .map_err(|error| format!("line {number}: {error}"))?,
+            }
+        }
+        while let Some((number, line)) = lines.next() {
+            if line.trim().is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let mut block = Vec::new();
+            while let Some((_, more)) =
+                lines.next_if(|(_, next)| next.starts_with(' ') || next.is_empty())
+            {
+                block.push(more.trim());
+            }
+            let step = play.step(number, line.trim_end(), block.join("\n").trim());
+            play.steps
+                .push(step.map_err(|error| format!("line {number}: {error}"))?);
+        }
+        Ok(play)
+    }
+
+    fn head(&mut self, line: &str) -> Outcome {
+        if let Some(setting) = line.strip_prefix("server has ") {
+            let (key, value) = setting.split_once(" = ").ok_or("KEY = VALUE is missing")?;
+            let options = self.server.take().unwrap_or_else(ServerOptions::new);
+            self.server = Some(options.set(key, value));
+        } else if line == "server is its own" {
+            self.server.get_or_insert_with(ServerOptions::new);
+        } else if let Some(name) = line.strip_suffix(" has no account") {
+            self.actors.insert(
+                name.to_owned(),
+                Actor {
+                    account: None,
+                    resource: None,
+                },
+            );
+        } else if let Some(pair) = line.strip_suffix(" are contacts") {
+            let (one, other) = pair.split_once(" and ").ok_or("two names are missing")?;
+            self.subscriptions.push((one.to_owned(), other.to_owned()));
+            self.subscriptions.push((other.to_owned(), one.to_owned()));
+        } else if let Some((one, other)) = line.split_once(" sees ") {
+            self.subscriptions.push((one.to_owned(), other.to_owned()));
+        } else {
+            let (name, account) = line
+                .split_once(" is ")
+                .ok_or("this says nothing about an actor")?;
+            let (account, resource) = match account.split_once('/') {
+                Some((account, resource)) => (account, Some(resource.to_owned())),
+                None => (account, None),
+            };
+            self.actors.insert(
+                name.to_owned(),
+                Actor {
+                    account: Some(account.to_owned()),
+                    resource,
+                },
+            );
+        }
+        Ok(())
+    }
+
+    fn step(&self, line: usize, text: &str, block: &str) -> Outcome<Step> {
+        let (name, rest) = text
+            .split_once(' ')
+            .ok_or("a step needs an actor and an action")?;
+        if name == "server" {
+            let action = match rest {
+                "restarts" => Action::Restart,
+                "is killed" => Action::Kill,
+                _ => return Err(format!("the server cannot do this: {rest}").into()),
+            };
+            return Ok(Step {
+                line,
+                actor: None,
+                action,
+            });
+        }
+        if !self.actors.contains_key(name) {
+            return Err(format!("nobody is called {name}").into());
+        }
+        let takes_block = rest.ends_with(':');
+        if takes_block == block.is_empty() {
+            return Err("a block of text is missing, or is too much".into());
+        }
+        Ok(Step {
+            line,
+            actor: Some(name.to_owned()),
+            action: action(rest, block)?,
+        })
+    }
+}
+
+fn action(text: &str, block: &str) -> Outcome<Action> {
+    Ok(match text {
+        "connects" => Action::Connect,
+        "comes online" => Action::ComeOnline,
+        "opens TCP" => Action::OpenTcp,
+        "opens TLS" => Action::OpenTls,
+        "opens a stream" => Action::OpenStream,
+        "starts TLS" => Action::StartTls,
+        "logs in" => Action::LogIn,
+        "sends:" => Action::Send {
+            text: block.to_owned(),
+            bytewise: false,
+        },
+        "sends byte by byte:" => Action::Send {
+            text: block.to_owned(),
+            bytewise: true,
+        },
+        "receives:" => Action::Receive {
+            patterns: patterns(block)?,
+            in_order: true,
+        },
+        "receives in any order:" => Action::Receive {
+            patterns: patterns(block)?,
+            in_order: false,
+        },
+        "receives nothing" => Action::ReceiveNothing,
+        "skips what came" => Action::Skip,
+        "ignores pings" => Action::AnswerPings(false),
+        "answers pings" => Action::AnswerPings(true),
+        "disconnects" => Action::Disconnect,
+        "vanishes" => Action::Vanish,
+        "is disconnected" => Action::Disconnected(None),
+        _ => match text.strip_prefix("is disconnected with ") {
+            Some(condition) => Action::Disconnected(Some(condition.to_owned())),
+            None => return Err(format!("nobody can do this: {text}").into()),
+        },
+    })
+}
+
+/// The elements of a block. A stream header is written as an empty `<stream:stream …/>`.
+fn patterns(block: &str) -> Outcome<Vec<Element>> {
+    let root = format!(
+        "<play xmlns='{CLIENT}' xmlns:stream='{STREAM}' xmlns:play='{PLAY}'>{block}</play>"
+    );
+    let patterns: Vec<Element> = parse(&root)?.children().cloned().collect();
+    if patterns.is_empty() {
+        Err("no element to receive".into())
+    } else {
+        Ok(patterns)
+    }
+}
