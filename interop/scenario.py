@@ -25,8 +25,8 @@ def meet(first, second):
 def login(client):
     """Logs in and asserts the mechanism where the program tells it."""
     mechanism = client.login()
-    if mechanism is not None and not mechanism.startswith("SCRAM-"):
-        raise CheckFailed(f"{client.program} authenticated with {mechanism}, not SCRAM")
+    if mechanism is not None and not mechanism.startswith(client.mechanism_prefix):
+        raise CheckFailed(f"{client.program} authenticated with {mechanism}, not {client.mechanism_prefix}*")
 
 
 def befriend(first, second):
@@ -47,18 +47,33 @@ def talk(sender, receiver, seen):
     receiver.wait_received(sender.jid, seen[receiver])
 
 
+def notify(sender, receiver):
+    """For a program that sends from scripts, or listens, and has no contacts."""
+    seen = {sender: [], receiver: []}
+    login(receiver)
+    talk(sender, receiver, seen)
+    return_to_messages(receiver, sender, seen)
+    send_to_absent(sender, receiver, seen)
+    talk(receiver, sender, seen)
+
+
 def return_to_messages(leaver, sender, seen):
-    """Messages to a client that is away wait for it (RFC 6121 section 8.5.2.2, XEP-0160)."""
+    """Goes offline, and finds on return what was sent meanwhile."""
     leaver.logout()
     if sender.has_roster:
         sender.wait_online(leaver.jid, False)
-    away = [f"while {leaver.user} was away, {n}" for n in range(1, AWAY_MESSAGES + 1)]
-    for body in away:
-        sender.send(leaver.jid, body)
-    seen[leaver] += away
-    login(leaver)
-    leaver.wait_received(sender.jid, seen[leaver])
-    if hasattr(leaver, "delayed") and leaver.delayed(sender.jid)[-len(away):] != away:
-        raise CheckFailed(f"{leaver.program} got messages without a delay: {leaver.messages}")
+    send_to_absent(leaver, sender, seen)
     if sender.has_roster and leaver.has_roster:
         sender.wait_online(leaver.jid)
+
+
+def send_to_absent(absent, sender, seen):
+    """Messages to a client that is away wait for it (RFC 6121 section 8.5.2.2, XEP-0160)."""
+    away = [f"while {absent.user} was away, {n}" for n in range(1, AWAY_MESSAGES + 1)]
+    for body in away:
+        sender.send(absent.jid, body)
+    seen[absent] += away
+    login(absent)
+    absent.wait_received(sender.jid, seen[absent])
+    if hasattr(absent, "delayed") and absent.delayed(sender.jid)[-len(away):] != away:
+        raise CheckFailed(f"{absent.program} got messages without a delay: {absent.messages}")

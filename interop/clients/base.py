@@ -36,8 +36,8 @@ class Client:
 
     #: The program's name, as in RESULTS.md.
     program = ""
-    #: Debian packages that provide it.
-    packages = ()
+    #: How the SASL mechanism that it is to choose begins.
+    mechanism_prefix = "SCRAM-"
     #: Whether it can add contacts and tell its roster.
     has_roster = True
 

@@ -176,7 +176,6 @@ class Nbxmpp(LineClient):
     """nbxmpp, the library of Gajim, on GLib's TLS."""
 
     program = "nbxmpp"
-    packages = ("python3-nbxmpp", "gir1.2-soup-2.4|gir1.2-soup-3.0", "glib-networking")
 
     def command(self):
         # The Debian package belongs to the system's interpreter.
@@ -191,7 +190,6 @@ class Strophe(LineClient):
     """libstrophe, the C library under Profanity."""
 
     program = "libstrophe"
-    packages = ("libstrophe-dev", "gcc", "pkg-config")
 
     def command(self):
         return [str(INSTALLED / "strophe_peer")]
@@ -204,7 +202,6 @@ class XmppJs(LineClient):
     """@xmpp/client on Node, with STARTTLS."""
 
     program = "xmpp.js"
-    packages = ("nodejs", "npm")
 
     def service(self):
         """The address as @xmpp/client takes it."""
