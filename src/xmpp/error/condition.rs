@@ -29,7 +29,6 @@ macro_rules! conditions {
 
             /// The type that the RFC gives the condition; of two, the first it names.
             pub fn usual_type(&self) -> ErrorType {
-                #[expect(clippy::match_same_arms, reason = "one arm for each row of the table")]
                 match self {
                     $(Self::$variant => ErrorType::$kind,)+
                     $(Self::$moved(_) => ErrorType::$moved_kind,)+
