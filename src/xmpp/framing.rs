@@ -238,12 +238,12 @@ impl Framer {
 
     /// Passes what may stand in front of a stream header. False if that needs more bytes.
     fn prolog(&mut self, input: &mut &[u8]) -> Result<bool, Reason> {
-        if self.partial.is_none() {
-            if let Some(length) = header::skip_prolog(input)? {
-                *input = &input[length..];
-                self.phase = Phase::Header;
-                return Ok(true);
-            }
+        if self.partial.is_none()
+            && let Some(length) = header::skip_prolog(input)?
+        {
+            *input = &input[length..];
+            self.phase = Phase::Header;
+            return Ok(true);
         }
         let mut bytes = self.partial.take().map(|p| p.bytes).unwrap_or_default();
         while let Some((&byte, rest)) = input.split_first() {

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use minidom::Element;
 
 use crate::dom;
-use crate::framing::header::HeaderPrefix;
+use crate::framing::header::{HeaderPrefix, USUAL_PREFIXES};
 use crate::framing::value;
 use crate::ns;
 
@@ -28,7 +28,7 @@ pub use children::Children;
 pub use envelope::Envelope;
 pub(crate) use envelope::{Namespace, Span};
 pub use reply::error_reply;
-pub use rewrite::ParseError;
+pub use rewrite::{ParseError, Strip};
 
 /// What kind of element stands at depth 1 of a stream (RFC 6120 §8).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -141,6 +141,10 @@ impl Source for Borrowed<'_> {
 impl Source for Bytes {
     fn bytes(&self) -> &[u8] {
         self
+    }
+
+    fn header_prefixes(&self) -> &[HeaderPrefix] {
+        USUAL_PREFIXES
     }
 }
 

@@ -76,20 +76,22 @@ pub(super) fn skip_space(bytes: &[u8], at: usize) -> usize {
 /// The first position from `at` whose byte needs a look in text.
 pub(super) fn skip_text(bytes: &[u8], at: usize) -> usize {
     skip_run(bytes, at, TEXT, |b| {
-        (b < 0x20) | (b >= 0x80) | (b == b'<') | (b == b'&') | (b == b'>')
+        (b.wrapping_sub(0x20) >= 0x60) | (b == b'<') | (b == b'&') | (b == b'>')
     })
 }
 
 /// The first position from `at` whose byte needs a look in a quoted value.
 pub(super) fn skip_value(bytes: &[u8], at: usize) -> usize {
     skip_run(bytes, at, VALUE, |b| {
-        (b < 0x20) | (b >= 0x80) | (b == b'<') | (b == b'&') | (b == b'\'') | (b == b'"')
+        (b.wrapping_sub(0x20) >= 0x60) | (b == b'<') | (b == b'&') | (b == b'\'') | (b == b'"')
     })
 }
 
 /// The first position from `at` whose byte needs a look in a CDATA section.
 pub(super) fn skip_cdata(bytes: &[u8], at: usize) -> usize {
-    skip_run(bytes, at, CDATA, |b| (b < 0x20) | (b >= 0x80) | (b == b'>'))
+    skip_run(bytes, at, CDATA, |b| {
+        (b.wrapping_sub(0x20) >= 0x60) | (b == b'>')
+    })
 }
 
 #[inline]
@@ -143,6 +145,11 @@ pub(super) fn is_ncname(bytes: &[u8]) -> Result<bool, Reason> {
     let mut characters = text.chars();
     let starts = characters.next().is_some_and(is_name_start_char);
     Ok(starts && characters.all(is_name_char))
+}
+
+/// Whether `name` is an `NCName`.
+pub(crate) fn is_legal_name(name: &str) -> bool {
+    is_ncname(name.as_bytes()) == Ok(true)
 }
 
 /// The production `NameStartChar` without the colon.

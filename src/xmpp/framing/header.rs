@@ -91,15 +91,13 @@ fn check_declaration(inner: &[u8]) -> Result<(), Reason> {
     if version != Some(b"1.0") {
         return Err(Reason::MalformedDeclaration);
     }
-    if let Some(encoding) = pseudo_attribute(&mut rest, b"encoding")? {
-        if !encoding.eq_ignore_ascii_case(b"utf-8") {
-            return Err(Reason::Encoding);
-        }
+    let encoding = pseudo_attribute(&mut rest, b"encoding")?;
+    if encoding.is_some_and(|name| !name.eq_ignore_ascii_case(b"utf-8")) {
+        return Err(Reason::Encoding);
     }
-    if let Some(standalone) = pseudo_attribute(&mut rest, b"standalone")? {
-        if !matches!(standalone, b"yes" | b"no") {
-            return Err(Reason::MalformedDeclaration);
-        }
+    let standalone = pseudo_attribute(&mut rest, b"standalone")?;
+    if !matches!(standalone, None | Some(b"yes" | b"no")) {
+        return Err(Reason::MalformedDeclaration);
     }
     if skip_space(rest, 0) < rest.len() {
         return Err(Reason::MalformedDeclaration);

@@ -63,11 +63,11 @@ fn characters(raw: &str) -> impl Iterator<Item = char> {
     let mut rest = raw;
     std::iter::from_fn(move || {
         let c = rest.chars().next()?;
-        if c == '&' {
-            if let Some((name, after)) = rest[1..].split_once(';') {
-                rest = after;
-                return resolve_reference(name);
-            }
+        if c == '&'
+            && let Some((name, after)) = rest[1..].split_once(';')
+        {
+            rest = after;
+            return resolve_reference(name);
         }
         rest = rest.strip_prefix("\r\n").unwrap_or(&rest[c.len_utf8()..]);
         Some(if matches!(c, '\t' | '\n' | '\r') {

@@ -1,10 +1,12 @@
 //! Answers to a stanza.
 
 use super::{Framed, Source, Stanza};
+use crate::dom;
 use crate::error::StanzaError;
 
-/// An error reply to a stanza (RFC 6120 §8.3): kind and id kept, type error, no child but the
-/// error. `from` and `to` are those of the reply; the caller swaps them.
+/// An error reply to a stanza (RFC 6120 §8.3): kind and id are those of the stanza, the type is
+/// error, and there is no child but the error. `from` and `to` are those of the reply; the caller
+/// swaps them.
 #[must_use]
 pub fn error_reply<B: Source>(
     of: &Framed<B>,
@@ -12,6 +14,25 @@ pub fn error_reply<B: Source>(
     to: Option<&str>,
     error: &StanzaError,
 ) -> Stanza {
-    let _ = (from, to, error);
-    of.to_stanza()
+    let mut out = String::with_capacity(256);
+    out.push('<');
+    out.push_str(of.name());
+    for (name, value) in [
+        (" from='", from),
+        (" to='", to),
+        (" id='", of.id().as_deref()),
+        (" type='", Some("error")),
+    ] {
+        if let Some(value) = value {
+            out.push_str(name);
+            out.push_str(&dom::escape_attr(value));
+            out.push('\'');
+        }
+    }
+    out.push('>');
+    error.write_xml(&mut out);
+    out.push_str("</");
+    out.push_str(of.name());
+    out.push('>');
+    Stanza::from_xml(out)
 }

@@ -1,0 +1,96 @@
+//! Text as XML: what would be taken for markup is written as a reference, and what XML cannot
+//! carry at all (XML 1.0 §2.2) becomes U+FFFD.
+
+use std::borrow::Cow;
+
+use crate::framing::characters::is_char;
+
+/// `text` as character data.
+#[must_use]
+pub fn escape_text(text: &str) -> Cow<'_, str> {
+    escape(text, text_escape)
+}
+
+/// `text` as the value of an attribute, in quotes of either kind.
+#[must_use]
+pub fn escape_attr(text: &str) -> Cow<'_, str> {
+    escape(text, attr_escape)
+}
+
+/// The length of `text` once escaped for an attribute, in bytes.
+pub(crate) fn escaped_attr_len(text: &str) -> usize {
+    if is_plain(text) {
+        return text.len();
+    }
+    text.chars()
+        .map(|c| attr_escape(c).map_or(c.len_utf8(), str::len))
+        .sum()
+}
+
+/// Appends `text`, escaped for an attribute, to bytes.
+pub(crate) fn push_attr(out: &mut Vec<u8>, text: &str) {
+    out.extend_from_slice(escape_attr(text).as_bytes());
+}
+
+fn escape(text: &str, escaped: fn(char) -> Option<&'static str>) -> Cow<'_, str> {
+    if is_plain(text) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match escaped(c) {
+            Some(escape) => out.push_str(escape),
+            None => out.push(c),
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// Whether no character needs a look, in text or an attribute.
+fn is_plain(text: &str) -> bool {
+    text.bytes()
+        .all(|b| matches!(b, b' '..0x80 if !matches!(b, b'&' | b'<' | b'>' | b'\'' | b'"')))
+}
+
+fn text_escape(c: char) -> Option<&'static str> {
+    match c {
+        '&' => Some("&amp;"),
+        '<' => Some("&lt;"),
+        '>' => Some("&gt;"),
+        '\r' => Some("&#13;"),
+        c if !is_char(c) => Some("\u{FFFD}"),
+        _ => None,
+    }
+}
+
+fn attr_escape(c: char) -> Option<&'static str> {
+    match c {
+        '\'' => Some("&apos;"),
+        '"' => Some("&quot;"),
+        '\t' => Some("&#9;"),
+        '\n' => Some("&#10;"),
+        c => text_escape(c),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_and_attributes_are_escaped() {
+        assert_eq!(
+            escape_text("a<b>&'\"\r\n\u{1}"),
+            "a&lt;b&gt;&amp;'\"&#13;\n\u{FFFD}"
+        );
+        assert_eq!(escape_attr("'\"\t\n\r"), "&apos;&quot;&#9;&#10;&#13;");
+        assert!(matches!(escape_attr("plain"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn the_escaped_length_is_exact() {
+        for text in ["", "plain", "é", "a'b&c", "\t\u{FFFF}"] {
+            assert_eq!(escaped_attr_len(text), escape_attr(text).len(), "{text:?}");
+        }
+    }
+}
