@@ -9,6 +9,7 @@ use std::{borrow::Borrow, borrow::Cow, cmp::Ordering, fmt, hash, str::FromStr, s
 use thiserror::Error;
 
 pub use self::prepare::{prepare_domain, prepare_local, prepare_resource};
+pub(crate) use self::prepare::opaque_string;
 pub use self::tolerant::prepare_resource as prepare_resource_tolerant;
 
 mod prepare;

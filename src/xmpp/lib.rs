@@ -10,6 +10,7 @@ pub mod error;
 pub mod framing;
 pub mod jid;
 pub mod ns;
+pub mod password;
 pub mod sasl;
 pub mod stanza;
 pub mod subscription;
