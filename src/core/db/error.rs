@@ -38,6 +38,17 @@ pub enum DbError {
         /// The type that is there.
         found: &'static str,
     },
+    /// What is stored makes no sense (text: what).
+    #[error("the stored {0} makes no sense")]
+    Unexpected(&'static str),
+}
+
+impl DbError {
+    /// [`DbError::Unexpected`]: `what` was read, and is not what the program writes.
+    #[must_use]
+    pub fn unexpected(what: &'static str) -> DbError {
+        DbError::Unexpected(what)
+    }
 }
 
 /// What an error of SQLite means for the transaction it happened in.

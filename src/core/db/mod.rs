@@ -265,9 +265,26 @@ impl Drop for Handle {
 pub struct Pending<T = Vec<usize>>(oneshot::Receiver<Result<T, DbError>>);
 
 impl<T> Pending<T> {
-    /// A result that comes through `receiver`.
-    pub(crate) fn new(receiver: oneshot::Receiver<Result<T, DbError>>) -> Self {
+    /// The result that comes through `receiver`, or the error for which nothing was queued.
+    pub(crate) fn queued(
+        queued: Result<(), DbError>,
+        receiver: oneshot::Receiver<Result<T, DbError>>,
+    ) -> Self {
+        let Err(error) = queued else {
+            return Pending(receiver);
+        };
+        let (sender, receiver) = oneshot::channel();
+        // The receiver is the next line's.
+        let _ = sender.send(Err(error));
         Pending(receiver)
+    }
+}
+
+impl<T> Drop for Pending<T> {
+    fn drop(&mut self) {
+        if let Ok(Err(error)) = self.0.try_recv() {
+            tracing::error!(%error, "a write that nobody waits for was not carried out");
+        }
     }
 }
 
