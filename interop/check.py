@@ -4,7 +4,8 @@
 usage: check.py NAME LOGS
 
 The environment names the server (harness/server.py). Exit code 0 if the check
-holds; otherwise the reason is the last line on standard error.
+holds, 77 if the server does not offer what it is about; the last line on
+standard error is the reason.
 """
 
 import importlib
@@ -15,8 +16,8 @@ import sys
 from pathlib import Path
 
 import scenario
-from checks import CHECKS
-from clients.base import CheckFailed
+from checks import CHECKS, SKIPPED
+from clients.base import CheckFailed, CheckSkipped
 from harness import server
 
 
@@ -30,6 +31,9 @@ def main(name, logs):
         for position, kind in enumerate(check.clients):
             clients.append(new_client(kind, f"{name}-{position}", logs))
         getattr(scenario, check.scenario)(*clients)
+    except CheckSkipped as reason:
+        print(reason, file=sys.stderr)
+        sys.exit(SKIPPED)
     except CheckFailed as failure:
         sys.exit(f"{name}: {failure}")
     finally:

@@ -3,6 +3,10 @@
 from dataclasses import dataclass
 
 
+#: The exit code of a check that the server gives no ground for.
+SKIPPED = 77
+
+
 @dataclass(frozen=True)
 class Check:
     """Two clients and what they are to show; or, without clients, a suite of others."""
@@ -24,6 +28,7 @@ CHECKS = {
     "profanity": Check(("profanity.Profanity", SLIXMPP)),
     "slixmpp-nbxmpp": Check((SLIXMPP, "line_client.Nbxmpp")),
     "slixmpp-direct-tls": Check(("line_client.SlixmppDirectTls", SLIXMPP)),
+    "slixmpp-resume": Check((SLIXMPP, SLIXMPP), scenario="resume"),
     "libstrophe": Check(("line_client.Strophe", SLIXMPP)),
     "xmpp.js": Check(("line_client.XmppJs", SLIXMPP)),
     "xmpp.js-direct-tls": Check(("line_client.XmppJsDirectTls", SLIXMPP)),

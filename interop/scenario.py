@@ -2,10 +2,10 @@
 
 Each part asserts: the login is SCRAM over TLS; two accounts befriend each other
 and both rosters say so; messages pass both ways; what is sent to a client that
-is away is there, in order and once, when it returns.
+is away, or that was killed, is there, in order and once, when it returns.
 """
 
-from clients.base import CheckFailed
+from clients.base import CheckFailed, CheckSkipped
 
 AWAY_MESSAGES = 3
 
@@ -20,6 +20,42 @@ def meet(first, second):
     talk(second, first, seen)
     return_to_messages(first, second, seen)
     return_to_messages(second, first, seen)
+    crash(first, second, seen)
+    crash(second, first, seen)
+
+
+def notify(sender, receiver):
+    """For a program that sends from scripts, or listens, and has no contacts."""
+    seen = {sender: [], receiver: []}
+    login(receiver)
+    talk(sender, receiver, seen)
+    return_to_messages(receiver, sender, seen)
+    send_to_absent(sender, receiver, seen)
+    talk(receiver, sender, seen)
+
+
+def resume(first, second):
+    """Loses its connection and resumes the stream (XEP-0198): nothing lost, nothing twice."""
+    login(first)
+    login(second)
+    if not first.resumable:
+        raise CheckSkipped("the server offers no stream management")
+    before = [f"before the cut, {n}" for n in range(1, AWAY_MESSAGES + 1)]
+    for body in before:
+        # What the server has read of these, the client does not know.
+        first.post(second.jid, body)
+    first.cut()
+    during = [f"during the cut, {n}" for n in range(1, AWAY_MESSAGES + 1)]
+    for body in during:
+        second.send(first.jid, body)
+    first.login()
+    if not first.resumed:
+        raise CheckFailed(f"{first.program} got a new stream, not the old one")
+    first.wait_received(second.jid, during)
+    second.wait_received(first.jid, before)
+    seen = {first: during, second: before}
+    talk(first, second, seen)
+    talk(second, first, seen)
 
 
 def login(client):
@@ -47,16 +83,6 @@ def talk(sender, receiver, seen):
     receiver.wait_received(sender.jid, seen[receiver])
 
 
-def notify(sender, receiver):
-    """For a program that sends from scripts, or listens, and has no contacts."""
-    seen = {sender: [], receiver: []}
-    login(receiver)
-    talk(sender, receiver, seen)
-    return_to_messages(receiver, sender, seen)
-    send_to_absent(sender, receiver, seen)
-    talk(receiver, sender, seen)
-
-
 def return_to_messages(leaver, sender, seen):
     """Goes offline, and finds on return what was sent meanwhile."""
     leaver.logout()
@@ -67,9 +93,19 @@ def return_to_messages(leaver, sender, seen):
         sender.wait_online(leaver.jid)
 
 
-def send_to_absent(absent, sender, seen):
+def crash(victim, sender, seen):
+    """Is killed while online, and finds on return what was sent since.
+
+    The server may still think the victim online, as after the loss of a network;
+    what it writes to that session must not be lost with it.
+    """
+    victim.kill()
+    send_to_absent(victim, sender, seen, "crashed")
+
+
+def send_to_absent(absent, sender, seen, cause="was away"):
     """Messages to a client that is away wait for it (RFC 6121 section 8.5.2.2, XEP-0160)."""
-    away = [f"while {absent.user} was away, {n}" for n in range(1, AWAY_MESSAGES + 1)]
+    away = [f"while {absent.user} {cause}, {n}" for n in range(1, AWAY_MESSAGES + 1)]
     for body in away:
         sender.send(absent.jid, body)
     seen[absent] += away

@@ -15,6 +15,10 @@ class CheckFailed(Exception):
     """A client did not do, or did not see, what the check asked for."""
 
 
+class CheckSkipped(Exception):
+    """The server does not offer what the check is about."""
+
+
 def wait_for(what, condition, seconds=WAIT_SECONDS, detail=lambda: ""):
     """Polls `condition` until it is true and returns its value.
 
@@ -64,6 +68,10 @@ class Client:
 
     def logout(self):
         """Goes offline, keeping what the program keeps on disk."""
+        raise NotImplementedError
+
+    def kill(self):
+        """Ends the program as a crash would: no closing of the stream, no last acknowledgement."""
         raise NotImplementedError
 
     def close(self):

@@ -39,7 +39,7 @@ class Gajim(Client):
         self.log = self.home / "gajim.log"
         self.log.touch()
         self._give_to_user()
-        self.processes, self.started = [], False
+        self.processes, self.gajim = [], None
         self.variables = {
             "PATH": os.environ["PATH"], "HOME": str(self.home / "home"), "LANG": "C.UTF-8",
             "XDG_RUNTIME_DIR": str(self.home / "run"), "GSETTINGS_BACKEND": "memory",
@@ -67,18 +67,21 @@ class Gajim(Client):
         self.processes.append(process)
         return process
 
-    def _start(self):
-        """Bus, display, Gajim."""
+    def _start_desktop(self):
+        """Starts the message bus and the display."""
         bus = self._spawn(["dbus-daemon", "--session", "--nofork", "--nopidfile", "--print-address"],
                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         self.variables["DBUS_SESSION_BUS_ADDRESS"] = bus.stdout.readline().strip()
         display = self._spawn(["Xvfb", "-displayfd", "1", "-screen", "0", "1100x700x24", "-nolisten", "tcp"],
                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         self.variables["DISPLAY"] = f":{display.stdout.readline().strip()}"
+
+    def _start_gajim(self):
         with self.log.open("ab") as log:
-            self._spawn(["/usr/bin/python3", "peers/gajim_launcher.py", str(self.home / "profile"),
-                         "-l", ".nbxmpp=INFO"], stdout=log, stderr=subprocess.STDOUT)
-        self.started = True
+            self.gajim = self._spawn(
+                ["/usr/bin/python3", "peers/gajim_launcher.py", str(self.home / "profile"),
+                 "-l", ".nbxmpp=INFO"], stdout=log, stderr=subprocess.STDOUT,
+            )
 
     def _call(self, method, *arguments):
         """Calls a method of Gajim's D-Bus interface; its answer as text, empty if there is none."""
@@ -91,10 +94,12 @@ class Gajim(Client):
         return done.stdout.strip()
 
     def login(self):
-        if self.started:
-            self._call("change_status", "online", "", "interop")
+        if not self.processes:
+            self._start_desktop()
+        if self.gajim is None:
+            self._start_gajim()
         else:
-            self._start()
+            self._call("change_status", "online", "", "interop")
         wait_for("Gajim to log in", lambda: "'online'" in self._call("get_status", "interop"),
                  seconds=START_SECONDS, detail=lambda: self.log.read_text(errors="replace")[-1000:])
         return re.findall(r"Chosen auth mechanism: (\S+)", self.log.read_text(errors="replace"))[-1]
@@ -102,6 +107,11 @@ class Gajim(Client):
     def logout(self):
         self._call("change_status", "offline", "", "interop")
         wait_for("Gajim to go offline", lambda: "'offline'" in self._call("get_status", "interop"))
+
+    def kill(self):
+        self.gajim.kill()
+        self.gajim.wait()
+        self.gajim = None
 
     def close(self):
         for process in reversed(self.processes):

@@ -11,6 +11,8 @@ one a line, fields separated by tabs:
     logout                   offline
 
 and `available FULLJID`, `unavailable FULLJID`, `error TEXT`. End of input ends it.
+slixmpp alone knows `cut`, which drops the connection without closing the stream;
+its next login may then say `resumed`, and it says `sm` when that is possible.
 """
 
 import os
@@ -18,7 +20,7 @@ import subprocess
 import threading
 from pathlib import Path
 
-from clients.base import CheckFailed, Client, wait_for
+from clients.base import CheckFailed, CheckSkipped, Client, wait_for
 
 PEERS = Path(__file__).resolve().parent.parent / "peers"
 INSTALLED = Path(os.environ.get("INTEROP_INSTALLED", "target/interop"))
@@ -30,15 +32,11 @@ class LineClient(Client):
     def __init__(self, user, password, logs):
         super().__init__(user, password, logs)
         self.online, self.mechanism, self.pongs = False, None, 0
+        self.resumable, self.resumed = False, False
         self.roster, self.requests, self.resources = {}, set(), {}
         self.messages, self.errors = [], []
         self.log = (logs / f"{user}.log").open("w", buffering=1)
-        self.process = subprocess.Popen(
-            self.command(), text=True, bufsize=1, encoding="utf-8", env=self.environment(),
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=(logs / f"{user}.stderr").open("w"),
-        )
-        threading.Thread(target=self._read, daemon=True).start()
+        self.process, self.reader = None, None
 
     def command(self):
         """The peer's command line."""
@@ -48,8 +46,17 @@ class LineClient(Client):
         """The peer's environment."""
         return dict(os.environ, INTEROP_JID=self.jid, INTEROP_PASSWORD=self.password)
 
-    def _read(self):
-        for line in self.process.stdout:
+    def _start(self):
+        self.process = subprocess.Popen(
+            self.command(), text=True, bufsize=1, encoding="utf-8", env=self.environment(),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=(self.logs / f"{self.user}.stderr").open("a"),
+        )
+        self.reader = threading.Thread(target=self._read, args=(self.process.stdout,), daemon=True)
+        self.reader.start()
+
+    def _read(self, output):
+        for line in output:
             self.log.write(f"< {line}")
             kind, *fields = line.rstrip("\n").split("\t")
             handler = getattr(self, f"_on_{kind}", None)
@@ -58,7 +65,13 @@ class LineClient(Client):
 
     def _on_online(self, _jid, mechanism):
         self.mechanism = mechanism
-        self.online = True
+        self.online, self.resumed = True, False
+
+    def _on_sm(self):
+        self.resumable = True
+
+    def _on_resumed(self):
+        self.online, self.resumed = True, True
 
     def _on_offline(self):
         self.online = False
@@ -100,6 +113,8 @@ class LineClient(Client):
             raise CheckFailed(f"the {self.program} peer ended while waiting {what}: {self.errors}")
 
     def login(self):
+        if self.process is None:
+            self._start()
         self._tell("login")
         self._wait("to log in", lambda: self.online)
         return self.mechanism
@@ -108,7 +123,16 @@ class LineClient(Client):
         self._tell("logout")
         self._wait("to go offline", lambda: not self.online)
 
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+        self.reader.join()
+        self._on_offline()
+        self.process = None
+
     def close(self):
+        if self.process is None:
+            return
         if not self.process.stdin.closed:
             try:
                 self.process.stdin.close()
@@ -139,6 +163,15 @@ class LineClient(Client):
         self._tell("send", jid, body)
         self._tell("ping")
         self._wait("to have its ping answered", lambda: self.pongs > before)
+
+    def post(self, jid, body):
+        """Sends, and waits for nothing."""
+        self._tell("send", jid, body)
+
+    def cut(self):
+        """Drops the connection without closing the stream."""
+        self._tell("cut")
+        self._wait("to notice that it is offline", lambda: not self.online)
 
     def received(self, jid):
         return [body for sender, _, body in self.messages if sender == jid]
@@ -231,6 +264,11 @@ class XmppJsWebSocket(XmppJs):
     """@xmpp/client over WebSocket (RFC 7395), as behind a reverse proxy."""
 
     program = "xmpp.js (WebSocket)"
+
+    def __init__(self, *arguments):
+        if not os.environ["INTEROP_HTTP_PORT"]:
+            raise CheckSkipped("the server has no HTTP listener")
+        super().__init__(*arguments)
 
     def service(self):
         return f"ws://localhost:{os.environ['INTEROP_HTTP_PORT']}/xmpp-websocket"

@@ -79,6 +79,10 @@ class Mcabber(Client):
         self._command("/quit")
         wait_for("mcabber to quit", lambda: not self.terminal.running())
 
+    def kill(self):
+        self.terminal.kill()
+        wait_for("mcabber to be gone", lambda: not self.terminal.running())
+
     def close(self):
         if self.terminal:
             self.terminal.close()

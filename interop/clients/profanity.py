@@ -69,6 +69,10 @@ class Profanity(Client):
         self.terminal.type("/quit")
         wait_for("Profanity to quit", lambda: not self.terminal.running())
 
+    def kill(self):
+        self.terminal.kill()
+        wait_for("Profanity to be gone", lambda: not self.terminal.running())
+
     def close(self):
         if self.terminal:
             self.terminal.close()

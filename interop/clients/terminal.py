@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import signal
 import subprocess
 
 WIDTH, HEIGHT = 140, 50
@@ -33,6 +34,11 @@ class Terminal:
     def running(self):
         """Whether the program still runs (tmux ends with it)."""
         return self._run("has-session").returncode == 0
+
+    def kill(self):
+        """Kills the program, and tmux ends with it."""
+        pid = self._run("display-message", "-p", "#{pane_pid}").stdout.strip()
+        os.kill(int(pid), signal.SIGKILL)
 
     def close(self):
         """Ends the tmux server and with it the program."""

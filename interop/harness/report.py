@@ -5,13 +5,14 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from checks import CHECKS
+from checks import CHECKS, SKIPPED
 from harness.server import tail
 
 SHOWN = {
-    "meet": "SCRAM over TLS, roster and subscription both ways, messages both ways, "
-            "messages while away in order",
-    "notify": "SCRAM over TLS, sends, receives while it listens and what came while it did not",
+    "meet": "TLS, roster and subscription both ways, messages both ways, "
+            "messages while away and after a crash, in order",
+    "resume": "TLS, resumption after a cut, nothing lost or doubled",
+    "notify": "TLS, sends, receives while it listens and what came while it did not",
 }
 
 
@@ -20,9 +21,28 @@ class Result:
     """How one check went; its logs are in the directory `logs`."""
 
     name: str
-    passed: bool
+    code: int
     seconds: float
     logs: Path
+
+    @property
+    def passed(self):
+        """Whether the check holds."""
+        return self.code == 0
+
+    @property
+    def failed(self):
+        """Whether it does not; a skipped check has neither passed nor failed."""
+        return self.code not in (0, SKIPPED)
+
+    def word(self):
+        """The result in a word."""
+        return "ok" if self.passed else "FAIL" if self.failed else "skip"
+
+    def line(self):
+        """What is printed when the check is done."""
+        line = f"{self.word():<4} {self.name:<20} {self.seconds:5.1f} s"
+        return line if self.passed or self.failed else f"{line}  {self.summary()}"
 
     def explanation(self):
         """The end of each client's log, the check's own words last."""
@@ -53,13 +73,13 @@ def row(result):
     if check.program:
         clients, shown = check.program, result.summary()
     else:
-        clients = ", ".join(map(program_and_version, check.clients))
+        clients = "; ".join(map(program_and_version, check.clients))
         shown = SHOWN[check.scenario]
-    return f"| {result.name} | {clients} | {shown} | {'ok' if result.passed else 'FAIL'} |"
+    return f"| {result.name} | {clients} | {shown} | {result.word()} |"
 
 
 def program_and_version(kind):
-    """What a client class calls itself, and the version it finds installed."""
+    """What a client class calls itself, the version it finds installed, how it logs in."""
     module, _, class_name = kind.rpartition(".")
     cls = getattr(importlib.import_module(f"clients.{module}"), class_name)
-    return f"{cls.program} {cls.version(cls)}"
+    return f"{cls.program} {cls.version(cls)}, {cls.mechanism_prefix.rstrip('-')}"

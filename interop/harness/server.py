@@ -86,7 +86,7 @@ class Server:
         self.tls_port = free_port()
         self.http_port = free_port()
         self.standard_ports = all(is_free(STANDARD_PORTS_HOST, p) for p in (5222, 5223))
-        self.process = None
+        self.process, self.ready = None, ""
         self.log = self.directory / "server.log"
         make_certificates(self.directory)
 
@@ -97,7 +97,7 @@ class Server:
             "INTEROP_HOST": self.host,
             "INTEROP_PORT": str(self.port),
             "INTEROP_TLS_PORT": str(self.tls_port),
-            "INTEROP_HTTP_PORT": str(self.http_port),
+            "INTEROP_HTTP_PORT": str(self.http_port) if " http=" in self.ready else "",
             "INTEROP_STANDARD_PORTS": "1" if self.standard_ports else "",
             "INTEROP_CA": str(self.directory / "ca.pem"),
             "INTEROP_CERTIFICATE": str(self.directory / "server.crt"),
@@ -135,11 +135,10 @@ class Waxwing(Server):
             cwd=self.directory, env=environment, stdout=subprocess.PIPE,
             stderr=self.log.open("wb"), text=True,
         )
-        line = self.process.stdout.readline()
-        if not line.startswith("ready "):
+        self.ready = self.process.stdout.readline().strip()
+        if not self.ready.startswith("ready "):
             self.stop()
-            raise ServerError(f"no ready line; see {self.log}:\n{tail(self.log)}")
-        return line.strip()
+            raise ServerError(f"no ready line:\n{tail(self.log)}")
 
     def add_user(self, user):
         """Creates the account `user@localhost` through the command line."""
@@ -195,10 +194,11 @@ class Prosody(Server):
         while time.monotonic() < deadline and self.process.poll() is None:
             with socket.socket() as probe:
                 if probe.connect_ex((self.host, self.tls_port)) == 0:
-                    return f"ready c2s={self.host}:{self.port} c2s_tls={self.host}:{self.tls_port}"
+                    self.ready = f"ready c2s={self.host}:{self.port} http={self.host}:{self.http_port}"
+                    return
             time.sleep(0.05)
         self.stop()
-        raise ServerError(f"Prosody did not start; see {self.log}:\n{tail(self.log)}")
+        raise ServerError(f"Prosody did not start:\n{tail(self.log)}")
 
     def add_user(self, user):
         """Creates the account `user@localhost` through prosodyctl."""

@@ -29,6 +29,8 @@ class Peer(slixmpp.ClientXMPP):
         for plugin in ("xep_0030", "xep_0198", "xep_0199", "xep_0203", "xep_0280"):
             self.register_plugin(plugin)
         self.add_event_handler("session_start", self.on_start)
+        self.add_event_handler("session_resumed", lambda _: emit("resumed"))
+        self.add_event_handler("sm_enabled", lambda _: emit("sm"))
         self.add_event_handler("disconnected", lambda _: emit("offline"))
         self.add_event_handler("failed_all_auth", lambda _: emit("error", "authentication failed"))
         self.add_event_handler("connection_failed", lambda reason: emit("error", f"connection failed: {reason}"))
@@ -64,6 +66,8 @@ class Peer(slixmpp.ClientXMPP):
             self.connect()
         elif command == "logout":
             await self.disconnect()
+        elif command == "cut":
+            self.transport.abort()
         elif command == "add":
             await self.update_roster(fields[0])
             self.send_presence(pto=fields[0], ptype="subscribe")
