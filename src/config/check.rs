@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use toml::Value;
+use waxwing_xmpp::Jid;
 
 use super::problem::suggest;
 use super::{Config, Form, Kind};
@@ -189,17 +190,21 @@ pub(super) fn normalise(config: &mut Config) {
 }
 
 fn domain(text: &str) -> Result<String, String> {
-    if text.is_empty() || text.contains(['@', '/']) || text.contains(char::is_whitespace) {
-        return Err(format!("`{text}` is not a domain"));
+    match Jid::parse(text) {
+        Ok(jid) if jid.local().is_none() && jid.is_bare() => Ok(jid.domain().to_owned()),
+        Ok(_) => Err(format!(
+            "`{text}` is an address, not a domain such as example.org"
+        )),
+        Err(error) => Err(format!("`{text}` is not a domain: {error}")),
     }
-    Ok(text.to_lowercase())
 }
 
 fn bare_jid(text: &str) -> Result<String, String> {
-    let Some((local, host)) = text.split_once('@') else {
-        return Err(format!(
-            "`{text}` is not an address such as alice@example.org"
-        ));
-    };
-    Ok(format!("{local}@{}", domain(host)?))
+    match Jid::parse(text) {
+        Ok(jid) if jid.local().is_some() && jid.is_bare() => Ok(jid.as_str().to_owned()),
+        Ok(_) => Err(format!(
+            "`{text}` is not a bare JID such as alice@example.org"
+        )),
+        Err(error) => Err(format!("`{text}` is not a JID: {error}")),
+    }
 }

@@ -1,5 +1,7 @@
 //! What a reload changes.
 
+use std::fmt;
+
 use toml::{Table, Value};
 
 use super::{Change, Config, Key, SECTIONS};
@@ -15,6 +17,17 @@ pub struct Difference {
     pub new: String,
     /// Whether the new value takes effect only at the next start.
     pub needs_restart: bool,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} -> {}", self.key, self.old, self.new)?;
+        f.write_str(if self.needs_restart {
+            " (at the next start)"
+        } else {
+            ""
+        })
+    }
 }
 
 /// The keys whose values differ, in the order of the file.
@@ -35,6 +48,24 @@ pub fn diff(old: &Config, new: &Config) -> Vec<Difference> {
     differences
 }
 
+/// What is in force after a reload: `new`, with the values of `old` where a restart is needed.
+pub fn reloaded(old: &Config, new: &Config) -> Config {
+    let (old_values, mut values) = (table(old), table(new));
+    let keys = SECTIONS.iter().flat_map(|section| section.keys);
+    for key in keys.filter(|key| key.change == Change::Restart) {
+        let kept = section(&old_values, key).and_then(|section| section.get(key.name));
+        let target = match key.section {
+            "" => Some(&mut values),
+            name => values.get_mut(name).and_then(Value::as_table_mut),
+        };
+        if let (Some(kept), Some(target)) = (kept, target) {
+            target.insert(key.name.to_owned(), kept.clone());
+        }
+    }
+    // Fails for no values that came from a `Config`; the old ones are then the safe ones.
+    values.try_into().unwrap_or_else(|_| old.clone())
+}
+
 /// The configuration as a TOML table.
 pub(super) fn table(config: &Config) -> Table {
     // Fails only for values that TOML cannot express, and no kind of key holds such a value.
@@ -43,12 +74,15 @@ pub(super) fn table(config: &Config) -> Table {
 
 /// The value of a key as TOML.
 pub(super) fn text(table: &Table, key: &Key) -> String {
-    let section = match key.section {
-        "" => Some(table),
-        name => table.get(name).and_then(Value::as_table),
-    };
-    section
+    section(table, key)
         .and_then(|section| section.get(key.name))
         .map(Value::to_string)
         .unwrap_or_default()
+}
+
+fn section<'a>(table: &'a Table, key: &Key) -> Option<&'a Table> {
+    match key.section {
+        "" => Some(table),
+        name => table.get(name).and_then(Value::as_table),
+    }
 }

@@ -160,16 +160,7 @@ impl Reader<'_> {
         let place = Place::Variable(name.to_owned());
         let mut keys = SECTIONS.iter().flat_map(|section| section.keys);
         let Some(key) = keys.find(|key| key.variable() == name) else {
-            let all: Vec<_> = SECTIONS
-                .iter()
-                .flat_map(|s| s.keys)
-                .map(Key::variable)
-                .collect();
-            let text = match nearest(name, all.iter().map(String::as_str)) {
-                Some(candidate) => format!("unknown variable, did you mean `{candidate}`?"),
-                None => "unknown variable".to_owned(),
-            };
-            return self.problem(place, "", text);
+            return self.problem(place, "", unknown_variable(name));
         };
         self.places.insert(key.path(), place.clone());
         let scalar = |kind, text: &str| {
@@ -206,27 +197,27 @@ impl Reader<'_> {
 
     fn finish(mut self) -> Result<Config, Vec<Problem>> {
         let config = std::mem::take(&mut self.values).try_into::<Config>();
+        let file = Place::File(self.path.to_owned());
+        let config = config.map(|mut config| {
+            check::normalise(&mut config);
+            resolve(&mut config, self.path);
+            for (key, text) in check::whole(&config) {
+                let place = self
+                    .places
+                    .get(key)
+                    .cloned()
+                    .unwrap_or_else(|| file.clone());
+                self.problem(place, key, text);
+            }
+            config
+        });
         match config {
-            Ok(mut config) => {
-                check::normalise(&mut config);
-                resolve(&mut config, self.path);
-                for (key, text) in check::whole(&config) {
-                    let place = self.places.get(key).cloned();
-                    let place = place.unwrap_or_else(|| Place::File(self.path.to_owned()));
-                    self.problem(place, key, text);
-                }
-                if self.problems.is_empty() {
-                    Ok(config)
-                } else {
-                    Err(self.problems)
-                }
-            }
-            Err(error) => {
-                let place = Place::File(self.path.to_owned());
-                self.problem(place, "", error.message().to_owned());
-                Err(self.problems)
-            }
+            Ok(config) if self.problems.is_empty() => return Ok(config),
+            Ok(_) => {}
+            Err(error) => self.problem(file, "", error.message().to_owned()),
         }
+        self.problems.sort_by(|a, b| a.place.cmp(&b.place));
+        Err(self.problems)
     }
 
     fn problem(&mut self, place: Place, key: &str, text: String) {
@@ -266,6 +257,21 @@ fn unknown_key(section: &Section, name: &str) -> String {
         }
     }
     suggest("unknown key", name, here.iter().copied())
+}
+
+fn unknown_variable(name: &str) -> String {
+    // Without what all of them share, or everything would be near to everything.
+    let bare = |name: &str| {
+        name.strip_prefix(VARIABLE_PREFIX)
+            .unwrap_or(name)
+            .to_owned()
+    };
+    let keys = SECTIONS.iter().flat_map(|section| section.keys);
+    let all: Vec<_> = keys.map(|key| bare(&key.variable())).collect();
+    match nearest(&bare(name), all.iter().map(String::as_str)) {
+        Some(near) => format!("unknown variable, did you mean `{VARIABLE_PREFIX}{near}`?"),
+        None => "unknown variable".to_owned(),
+    }
 }
 
 /// The value as a plain one, if it is of a type that some key takes.

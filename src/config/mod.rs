@@ -10,6 +10,8 @@ mod load;
 mod problem;
 mod reference;
 mod schema;
+#[cfg(test)]
+mod tests;
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -19,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use schema::settings;
 
-pub use diff::{Difference, diff};
+pub use diff::{Difference, diff, reloaded};
 pub use load::{load, parse};
 pub use problem::{Place, Problem};
 pub use reference::reference;

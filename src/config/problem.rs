@@ -3,8 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
-/// Where a value of the configuration was given.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Where a value of the configuration was given. The order is that of reading.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
     /// The file as a whole.
     File(PathBuf),
