@@ -43,7 +43,7 @@ class Gajim(Client):
         self.variables = {
             "PATH": os.environ["PATH"], "HOME": str(self.home / "home"), "LANG": "C.UTF-8",
             "XDG_RUNTIME_DIR": str(self.home / "run"), "GSETTINGS_BACKEND": "memory",
-            "NO_AT_BRIDGE": "1", "GDK_BACKEND": "x11", "LIBGL_ALWAYS_SOFTWARE": "1",
+            "NO_AT_BRIDGE": "1", "GDK_BACKEND": "x11", "LIBGL_ALWAYS_SOFTWARE": "1", "PYTHONUNBUFFERED": "1",
             "INTEROP_JID": self.jid, "INTEROP_PASSWORD": password, "INTEROP_HOST": self.host,
             "INTEROP_PORT": self.port, "INTEROP_CERTIFICATE": self.certificate,
         }

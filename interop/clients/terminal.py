@@ -42,5 +42,6 @@ class Terminal:
 
     def close(self):
         """Ends the tmux server and with it the program."""
-        (self.directory / "screen.txt").write_text(self.screen())
+        if screen := self.screen().strip():
+            (self.directory / "screen.txt").write_text(screen)
         self._run("kill-server")

@@ -46,8 +46,9 @@ class Result:
 
     def explanation(self):
         """The end of each client's log, the check's own words last."""
-        parts = [path for path in sorted(self.logs.iterdir()) if path.is_file() and path.name != "check.log"]
-        shown = [f"--- {path.name}\n{tail(path, 8)}" for path in parts]
+        logs = [path for kind in ("log", "stderr", "out", "txt") for path in self.logs.rglob(f"*.{kind}")]
+        written = [path for path in sorted(logs) if path.stat().st_size and path.name != "check.log"]
+        shown = [f"--- {path.relative_to(self.logs)}\n{tail(path, 8)}" for path in written]
         shown.append(f"--- {self.name}\n{tail(self.logs / 'check.log', 15)}")
         return "\n".join(shown)
 
