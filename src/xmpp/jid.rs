@@ -4,12 +4,12 @@
 //! comparisons of text. [`prepare`] says how each part is brought into that form;
 //! [`tolerant`] does the same for addresses that other servers have made by older rules.
 
-use std::{borrow::Borrow, borrow::Cow, cmp::Ordering, fmt, hash, str::FromStr, sync::Arc};
+use std::{borrow::Borrow, cmp::Ordering, fmt, hash, str::FromStr, sync::Arc};
 
 use thiserror::Error;
 
-pub use self::prepare::{prepare_domain, prepare_local, prepare_resource};
 pub(crate) use self::prepare::opaque_string;
+pub use self::prepare::{prepare_domain, prepare_local, prepare_resource};
 pub use self::tolerant::prepare_resource as prepare_resource_tolerant;
 
 mod prepare;
@@ -80,7 +80,7 @@ impl Jid {
         let domain = prepare_domain(domain)?;
         let local = local.map(prepare_local).transpose()?;
         let resource = resource.map(prepare_resource).transpose()?;
-        Ok(Jid::join(local, &domain, resource))
+        Ok(Jid::join(local.as_deref(), &domain, resource.as_deref()))
     }
 
     /// Reads an address that came from elsewhere and may have been prepared by the older rules
@@ -95,7 +95,7 @@ impl Jid {
         let domain = tolerant::prepare_domain(domain)?;
         let local = local.map(tolerant::prepare_local).transpose()?;
         let resource = resource.map(tolerant::prepare_resource).transpose()?;
-        Ok(Jid::join(local, &domain, resource))
+        Ok(Jid::join(local.as_deref(), &domain, resource.as_deref()))
     }
 
     /// Whether two addresses name the same entity when the differences that only the older
@@ -184,19 +184,19 @@ impl Jid {
         &self.text
     }
 
-    fn join(local: Option<Cow<'_, str>>, domain: &str, resource: Option<Cow<'_, str>>) -> Jid {
-        let length = |part: &Option<Cow<'_, str>>| part.as_ref().map_or(0, |part| part.len() + 1);
-        let mut text = String::with_capacity(length(&local) + domain.len() + length(&resource));
-        if let Some(local) = &local {
+    fn join(local: Option<&str>, domain: &str, resource: Option<&str>) -> Jid {
+        let length = |part: Option<&str>| part.map_or(0, |part| part.len() + 1);
+        let mut text = String::with_capacity(length(local) + domain.len() + length(resource));
+        if let Some(local) = local {
             text.push_str(local);
             text.push('@');
         }
         text.push_str(domain);
-        if let Some(resource) = &resource {
+        if let Some(resource) = resource {
             text.push('/');
             text.push_str(resource);
         }
-        Jid::from_settled(text.into(), local.as_deref(), domain)
+        Jid::from_settled(text.into(), local, domain)
     }
 
     fn with_settled_resource(&self, resource: &str) -> Jid {

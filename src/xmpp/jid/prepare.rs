@@ -207,9 +207,8 @@ pub(super) fn domain_is_settled(domain: &str) -> bool {
     for byte in domain.bytes() {
         match byte {
             b'a'..=b'z' | b'0'..=b'9' => {}
-            // Two hyphens in a row may be the mark of an A-label.
-            b'-' if label > 0 && before != b'-' => {}
-            b'.' if label > 0 && before != b'-' => {}
+            // A label neither begins nor ends with a hyphen, and two may be the mark of an A-label.
+            b'-' | b'.' if label > 0 && before != b'-' => {}
             _ => return false,
         }
         label = if byte == b'.' { 0 } else { label + 1 };
