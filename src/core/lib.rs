@@ -1,1 +1,34 @@
-//! The exchange.
+//! The exchange: accounts and who is online, routing, custody, the mailbox, the database.
+//!
+//! A client's stanza comes in through [`exchange::Exchange::accept`]. A message goes to its
+//! recipient's account ([`deliver`]), presence to those who may see it ([`presence`],
+//! [`contacts`]), an IQ to the extension that answers it ([`iq`]). Extensions act through
+//! [`powers`]. Sockets are not known here: a session is an [`outbox`] that somebody empties.
+
+pub mod account;
+pub mod accounts;
+pub mod clock;
+pub mod contacts;
+pub mod db;
+pub mod deliver;
+pub mod exchange;
+pub mod expiry;
+mod failure;
+pub mod iq;
+pub mod mailbox_store;
+pub mod outbox;
+pub mod powers;
+pub mod presence;
+pub mod registry;
+pub mod roster;
+pub mod session;
+pub mod sessions;
+
+pub use exchange::{Exchange, Settings};
+pub use session::{Session, SessionRef};
+
+/// The tables that the exchange itself owns.
+pub const MIGRATIONS: db::Migrations = db::Migrations {
+    extension: "core",
+    steps: &[include_str!("migrations/core_1.sql")],
+};

@@ -5,6 +5,7 @@
 //! ([`framing`]), the stanza with its envelope ([`stanza`]), the error tables of the RFCs
 //! ([`error`]), SASL exchanges ([`sasl`]) and the subscription table ([`subscription`]).
 
+pub mod builder;
 pub mod dom;
 pub mod error;
 pub mod framing;

@@ -1,0 +1,163 @@
+//! A local account while the server works with it: its sessions, its roster, its mailbox cursor.
+//!
+//! Everything that concerns one account happens under its one lock, which is held for moments and
+//! never across an await: that is where the order of its messages is kept.
+
+use std::sync::Arc;
+
+use parking_lot::{Mutex, MutexGuard};
+use waxwing_xmpp::{Jid, Stanza};
+
+use crate::clock::Timestamp;
+use crate::roster::Roster;
+use crate::session::{Session, SessionRef};
+
+/// Addresses one session may send directed presence to; beyond, the stanza is refused.
+pub const MAX_DIRECTED: usize = 512;
+
+/// See the [module](self).
+pub struct Account {
+    /// Its key in the database.
+    pub id: i64,
+    /// Its bare JID.
+    pub jid: Jid,
+    state: Mutex<State>,
+}
+
+/// What the lock of an account protects.
+pub struct State {
+    /// Its bound sessions, oldest first.
+    pub sessions: Vec<Bound>,
+    /// Its roster.
+    pub roster: Roster,
+    /// Messages that wait in its mailbox.
+    pub mailbox: Usage,
+    /// The newest row appended to its mailbox since it was loaded.
+    pub last_row: i64,
+    /// Whether it was removed while it was loaded: nothing may be stored for it.
+    pub removed: bool,
+}
+
+/// How much waits in a mailbox.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Messages.
+    pub count: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// A session as its account sees it.
+pub struct Bound {
+    /// The session.
+    pub session: Arc<Session>,
+    /// Its last available presence, stamped, and its priority; `None` while it is not available.
+    pub presence: Option<Available>,
+    /// Whether it asked for the roster and so is sent pushes (RFC 6121 §2.1.6).
+    pub interested: bool,
+    /// Where it sent directed presence (RFC 6121 §4.6), bare or full JIDs.
+    pub directed: Vec<Jid>,
+    /// Whether the mailbox is being emptied into it: what arrives meanwhile joins the mailbox.
+    pub draining: Option<Drain>,
+}
+
+/// How far a mailbox has been emptied into a session.
+#[derive(Clone, Copy, Debug)]
+pub struct Drain {
+    /// The last row that was handed over; 0 at the beginning.
+    pub after: i64,
+}
+
+/// Availability of a session.
+#[derive(Clone)]
+pub struct Available {
+    /// The presence stanza, stamped with the full JID and without `to`.
+    pub stanza: Stanza,
+    /// When it was received.
+    pub received: Timestamp,
+    /// −128 to 127; negative: no messages to the bare JID.
+    pub priority: i8,
+}
+
+impl Account {
+    /// An account as loaded from the database.
+    #[must_use]
+    pub fn new(id: i64, jid: Jid, roster: Roster, mailbox: Usage) -> Self {
+        let state = State {
+            sessions: Vec::new(),
+            roster,
+            mailbox,
+            last_row: 0,
+            removed: false,
+        };
+        Account {
+            id,
+            jid,
+            state: Mutex::new(state),
+        }
+    }
+
+    /// Takes the lock. Never hold it over an await, and never take a second account's under it.
+    pub fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
+    }
+}
+
+impl State {
+    /// The entry of one session.
+    pub fn bound(&mut self, reference: SessionRef) -> Option<&mut Bound> {
+        self.sessions
+            .iter_mut()
+            .find(|bound| bound.session.reference == reference)
+    }
+
+    /// The session with that resource.
+    pub fn resource(&self, resource: &str) -> Option<&Bound> {
+        self.sessions
+            .iter()
+            .find(|bound| bound.session.jid.resource() == Some(resource))
+    }
+
+    /// Whether the mailbox may hold something. The count alone is not asked: rows that two
+    /// sessions took are counted off twice.
+    pub fn may_have_mail(&self) -> bool {
+        self.mailbox.count > 0 || self.last_row > 0
+    }
+
+    /// Stored messages are gone from the mailbox.
+    pub fn forget_stored(&mut self, count: u64, bytes: u64) {
+        self.mailbox.count = self.mailbox.count.saturating_sub(count);
+        self.mailbox.bytes = self.mailbox.bytes.saturating_sub(bytes);
+    }
+
+    /// Sessions that sent available presence.
+    pub fn available(&self) -> impl Iterator<Item = (&Bound, &Available)> {
+        self.sessions
+            .iter()
+            .filter_map(|bound| Some((bound, bound.presence.as_ref()?)))
+    }
+
+    /// Sessions that asked for the roster.
+    pub fn interested(&self) -> impl Iterator<Item = &Arc<Session>> {
+        self.sessions
+            .iter()
+            .filter(|bound| bound.interested)
+            .map(|bound| &bound.session)
+    }
+}
+
+impl Bound {
+    /// Begins to empty the mailbox into the session, or ends that.
+    pub fn set_draining(&mut self, draining: Option<Drain>) {
+        self.draining = draining;
+        self.session.set_draining(draining.is_some());
+    }
+
+    /// Whether messages to the bare JID go to it (RFC 6121 §8.5.2.1.1).
+    pub fn takes_bare(&self) -> bool {
+        self.presence
+            .as_ref()
+            .is_some_and(|available| available.priority >= 0)
+            && !self.session.outbox.is_detached()
+    }
+}

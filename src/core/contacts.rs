@@ -1,0 +1,321 @@
+//! Changes of the roster and of subscriptions (RFC 6121 §2 and §3): from the client, from a
+//! contact, and the pushes that follow. The table itself is
+//! [`waxwing_xmpp::subscription`]; here its verdicts are written down and sent on.
+
+use std::sync::Arc;
+
+use minidom::Element;
+use waxwing_xmpp::builder::With;
+use waxwing_xmpp::subscription::{self, Action};
+use waxwing_xmpp::{Jid, Stanza, StanzaError, ns};
+
+use crate::account::Account;
+use crate::db::Pending;
+use crate::exchange::Exchange;
+use crate::presence::presence_stanza;
+use crate::roster::Item;
+use crate::session::Session;
+
+/// A stanza that follows from a change of a subscription.
+type Next = (Jid, Action, Stanza, Jid);
+
+impl Exchange {
+    /// A client sent a subscription stanza (RFC 6121 Appendix A.2).
+    pub(crate) async fn subscription_sent(
+        self: &Arc<Self>,
+        session: &Arc<Session>,
+        action: Action,
+        stanza: &Stanza,
+        contact: &Jid,
+    ) -> Result<(), StanzaError> {
+        let account = &session.account;
+        if *contact == account.jid {
+            return Err(StanzaError::not_allowed());
+        }
+        // RFC 6121 §3.1.2: the bare JID is what the contact sees.
+        let stamped = stanza
+            .stamp(account.jid.as_str(), None)
+            .with_to(contact.as_str());
+        self.change_outbound(account, contact, action, stamped)
+            .await
+    }
+
+    /// Applies an outbound subscription stanza to the sender's roster and routes it.
+    async fn change_outbound(
+        self: &Arc<Self>,
+        account: &Arc<Account>,
+        contact: &Jid,
+        action: Action,
+        stanza: Stanza,
+    ) -> Result<(), StanzaError> {
+        let (verdict, written) = {
+            let mut state = account.lock();
+            let before = state.roster.get(contact.as_str()).cloned();
+            let known = before.is_some();
+            let mut item = before.unwrap_or_default();
+            let verdict = subscription::outbound(item.state, action);
+            let changed = verdict.next != item.state;
+            if !known && changed && state.roster.len() >= self.settings.load().roster_items {
+                return Err(StanzaError::resource_constraint().with_text("the roster is full"));
+            }
+            item.state = verdict.next;
+            item.listed |= verdict.push;
+            if !item.state.pending_in {
+                item.request = None;
+            }
+            let written =
+                changed.then(|| self.keep_item(account, &mut state.roster, contact, item));
+            (verdict, written)
+        };
+        if let Some(written) = written {
+            written.await?;
+        }
+        if verdict.push {
+            self.push_item(account, contact);
+        }
+        if verdict.route {
+            if !self.is_local(contact) {
+                return Err(StanzaError::remote_server_not_found());
+            }
+            let from = account.jid.clone();
+            self.follow(vec![(from, action, stanza, contact.clone())])
+                .await;
+        }
+        if let Some(available) = verdict.send_presence {
+            self.send_presence_to(account, contact, available);
+        }
+        Ok(())
+    }
+
+    /// Carries subscription stanzas to local accounts, and the answers that these give by
+    /// themselves, until there are none. The table has no cycle of automatic answers.
+    async fn follow(self: &Arc<Self>, mut next: Vec<Next>) {
+        while let Some((from, action, stanza, to)) = next.pop() {
+            match self.account(to.bare()).await {
+                Ok(Some(account)) => {
+                    if let Some(reply) = self.change_inbound(&account, &from, action, &stanza).await
+                    {
+                        let answer =
+                            presence_stanza(action_name(reply), to.bare(), from.as_str(), None);
+                        next.push((to.to_bare(), reply, answer, from));
+                    }
+                }
+                // RFC 6121 §8.5.1: presence for nobody is ignored.
+                Ok(None) => {}
+                Err(error) => tracing::error!(%error, "a contact could not be loaded"),
+            }
+        }
+    }
+
+    /// A subscription stanza arrives at a local account (Appendix A.3). Returns the automatic
+    /// answer.
+    async fn change_inbound(
+        self: &Arc<Self>,
+        account: &Arc<Account>,
+        contact: &Jid,
+        action: Action,
+        stanza: &Stanza,
+    ) -> Option<Action> {
+        let (verdict, written) = {
+            let mut state = account.lock();
+            if state.removed {
+                return None;
+            }
+            let before = state.roster.get(contact.as_str()).cloned();
+            let known = before.is_some();
+            let mut item = before.unwrap_or_default();
+            let verdict = subscription::inbound(item.state, action);
+            let changed = verdict.next != item.state;
+            if !known && changed && state.roster.len() >= self.settings.load().roster_items {
+                // A stranger's request has no claim on room that is not there.
+                return Some(Action::Unsubscribed);
+            }
+            item.state = verdict.next;
+            item.listed |= verdict.push;
+            item.request = item
+                .state
+                .pending_in
+                .then(|| item.request.take().unwrap_or_else(|| stanza.clone()));
+            let written =
+                changed.then(|| self.keep_item(account, &mut state.roster, contact, item));
+            (verdict, written)
+        };
+        if let Some(written) = written
+            && let Err(error) = written.await
+        {
+            tracing::error!(%error, "a subscription could not be written");
+            return None;
+        }
+        if verdict.deliver {
+            deliver_subscription(account, action, stanza);
+        }
+        if verdict.push {
+            self.push_item(account, contact);
+        }
+        if let Some(available) = verdict.send_presence {
+            self.send_presence_to(account, contact, available);
+        }
+        verdict.reply
+    }
+
+    /// A client adds or changes a contact (RFC 6121 §2.3, §2.4).
+    pub async fn set_item(
+        self: &Arc<Self>,
+        account: &Arc<Account>,
+        contact: &Jid,
+        name: String,
+        groups: Vec<String>,
+    ) -> Result<(), StanzaError> {
+        let written = {
+            let mut state = account.lock();
+            let known = state.roster.get(contact.as_str()).cloned();
+            if known.is_none() && state.roster.len() >= self.settings.load().roster_items {
+                return Err(StanzaError::resource_constraint().with_text("the roster is full"));
+            }
+            let item = Item {
+                name,
+                groups,
+                listed: true,
+                ..known.unwrap_or_default()
+            };
+            self.keep_item(account, &mut state.roster, contact, item)
+        };
+        written.await?;
+        self.push_item(account, contact);
+        Ok(())
+    }
+
+    /// A client removes a contact, and with it both directions of the subscription (§2.5).
+    pub async fn remove_item(
+        self: &Arc<Self>,
+        account: &Arc<Account>,
+        contact: &Jid,
+    ) -> Result<(), StanzaError> {
+        let (written, actions, version) = {
+            let mut state = account.lock();
+            let Some(item) = state
+                .roster
+                .get(contact.as_str())
+                .filter(|item| item.listed)
+            else {
+                return Err(StanzaError::item_not_found());
+            };
+            let actions = subscription::remove(item.state);
+            let statements = state.roster.remove(account.id, contact);
+            (
+                self.database.submit(statements),
+                actions,
+                state.roster.version,
+            )
+        };
+        written.await?;
+        let item = Element::builder("item", ns::ROSTER)
+            .with("jid", contact.as_str())
+            .with("subscription", "remove")
+            .build();
+        self.push_roster(account, item, version);
+        // The contact stops seeing the user before it learns that it may not.
+        if actions.contains(&Action::Unsubscribed) {
+            self.send_presence_to(account, contact, false);
+        }
+        self.send_actions(account, contact, actions).await;
+        Ok(())
+    }
+
+    /// Sends subscription stanzas that follow from a removal.
+    pub(crate) async fn send_actions(
+        self: &Arc<Self>,
+        account: &Account,
+        contact: &Jid,
+        actions: Vec<Action>,
+    ) {
+        if !self.is_local(contact) {
+            return;
+        }
+        for action in actions {
+            let from = account.jid.as_str();
+            let stanza = presence_stanza(action_name(action), from, contact.as_str(), None);
+            self.follow(vec![(account.jid.clone(), action, stanza, contact.clone())])
+                .await;
+        }
+    }
+
+    /// Puts an item into the roster and the write on its way; an entry that says nothing goes.
+    fn keep_item(
+        &self,
+        account: &Account,
+        roster: &mut crate::roster::Roster,
+        contact: &Jid,
+        item: Item,
+    ) -> Pending {
+        let says_nothing = !item.listed && item.state == subscription::State::default();
+        let statements = if says_nothing {
+            roster.remove(account.id, contact)
+        } else {
+            roster.put(account.id, contact, item)
+        };
+        self.database.submit(statements)
+    }
+
+    /// Pushes the item as it is now to every interested session (RFC 6121 §2.1.6).
+    fn push_item(&self, account: &Account, contact: &Jid) {
+        let (item, version) = {
+            let state = account.lock();
+            let item = state
+                .roster
+                .get(contact.as_str())
+                .filter(|item| item.listed);
+            let Some(item) = item else { return };
+            (item.to_element(contact), item.version)
+        };
+        self.push_roster(account, item, version);
+    }
+
+    fn push_roster(&self, account: &Account, item: Element, version: i64) {
+        let query = Element::builder("query", ns::ROSTER)
+            .with("ver", version.to_string())
+            .append(item)
+            .build();
+        for session in account.lock().interested() {
+            session
+                .outbox
+                .push(&self.roster_push(session, query.clone()));
+        }
+    }
+
+    /// One roster push as a stanza for one session.
+    pub fn roster_push(&self, session: &Session, query: Element) -> Stanza {
+        let push = Element::builder("iq", ns::CLIENT)
+            .with("type", "set")
+            .with("id", format!("push-{:x}", self.ids.serial()))
+            .with("to", session.jid.as_str())
+            .append(query)
+            .build();
+        Stanza::from_element(&push)
+    }
+}
+
+/// RFC 6121 §3.1.3, §3.1.6, §3.2.3, §3.3.3: requests go to available sessions, news of a
+/// subscription to interested ones.
+fn deliver_subscription(account: &Account, action: Action, stanza: &Stanza) {
+    let state = account.lock();
+    if action == Action::Subscribe {
+        for (bound, _) in state.available() {
+            bound.session.outbox.push(stanza);
+        }
+    } else {
+        for session in state.interested() {
+            session.outbox.push(stanza);
+        }
+    }
+}
+
+/// The value of the `type` attribute.
+fn action_name(action: Action) -> &'static str {
+    match action {
+        Action::Subscribe => "subscribe",
+        Action::Subscribed => "subscribed",
+        Action::Unsubscribe => "unsubscribe",
+        Action::Unsubscribed => "unsubscribed",
+    }
+}

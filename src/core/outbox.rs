@@ -1,0 +1,389 @@
+//! What waits to be written to one client, and what it has been given but not yet shown to have
+//! taken.
+//!
+//! The queue is bounded by bytes. At the bound it is thinned (presence that a later one replaces,
+//! chat states); if that does not help, the outbox *detaches*: it takes nothing more, its owner
+//! closes the stream, and the messages in it go back to the account. Nobody ever waits for it.
+
+use std::borrow::Cow;
+use std::collections::{HashSet, VecDeque};
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use waxwing_xmpp::StreamError;
+use waxwing_xmpp::stanza::{Children, Kind, Stanza};
+
+use crate::clock::Timestamp;
+
+/// Messages given but not acknowledged after which the client is asked.
+const PROBE_AFTER_MESSAGES: usize = 64;
+/// Bytes of messages given but not acknowledged after which the client is asked.
+const PROBE_AFTER_BYTES: usize = 64 * 1024;
+/// Bytes of unacknowledged live messages that may be held, in multiples of the queue's bound.
+const UNTAKEN_FACTOR: usize = 16;
+
+/// A message that a client was given and has not yet shown to have taken.
+#[derive(Clone, Debug)]
+pub enum Untaken {
+    /// It lives in memory only; when the session ends it goes back to its account.
+    Live {
+        /// The message as delivered.
+        stanza: Stanza,
+        /// When the server received it.
+        received: Timestamp,
+    },
+    /// It lives in the mailbox.
+    Row {
+        /// Its id there.
+        id: i64,
+        /// Its size there.
+        bytes: u64,
+    },
+}
+
+/// What became of a stanza offered to an outbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Push {
+    /// Queued.
+    Queued,
+    /// The outbox is full or its stream is ending: nothing was taken.
+    Detached,
+}
+
+/// How a stream is to be closed by its owner.
+#[derive(Clone, Debug)]
+pub enum Close {
+    /// With a stream error.
+    Error(StreamError),
+    /// Without one.
+    Quiet,
+}
+
+struct Waiting {
+    stanza: Bytes,
+    thin: Thin,
+}
+
+/// Whether a queued stanza may be dropped when room is short.
+#[derive(Clone, Copy)]
+enum Thin {
+    Never,
+    /// Superseded by a later one from the same address.
+    Presence,
+    /// A message with nothing but a chat state.
+    ChatState,
+}
+
+#[derive(Default)]
+struct Inner {
+    queue: VecDeque<Waiting>,
+    queued_bytes: usize,
+    untaken: VecDeque<Untaken>,
+    untaken_bytes: usize,
+    probe: Option<Probe>,
+    detached: bool,
+    close: Option<Close>,
+    tick: bool,
+    waker: Option<Waker>,
+}
+
+/// A ping on its way: its answer shows that the first `covers` untaken messages were taken.
+struct Probe {
+    id: u64,
+    covers: usize,
+}
+
+/// See the [module](self).
+pub struct Outbox {
+    inner: Mutex<Inner>,
+    max_bytes: usize,
+}
+
+/// What the stream's owner finds when it is woken.
+pub enum Wake {
+    /// Bytes to write.
+    Bytes(Vec<Bytes>),
+    /// The stream is to be closed, and why.
+    Close(Close),
+    /// The time set on the wheel has come.
+    Tick,
+}
+
+impl Outbox {
+    /// An empty outbox of at most `max_bytes` queued bytes.
+    #[must_use]
+    pub fn new(max_bytes: usize) -> Self {
+        Outbox {
+            inner: Mutex::new(Inner::default()),
+            max_bytes,
+        }
+    }
+
+    /// Queues a stanza that need not be kept: an IQ, presence, an error.
+    pub fn push(&self, stanza: &Stanza) -> Push {
+        let mut inner = self.inner.lock();
+        let thin = match stanza.kind() {
+            Kind::Presence => Thin::Presence,
+            Kind::Message if is_only_chat_state(stanza) => Thin::ChatState,
+            _ => Thin::Never,
+        };
+        self.enqueue(&mut inner, stanza.bytes().clone(), thin)
+    }
+
+    /// Puts bytes before everything that is queued: the answer to the binding.
+    pub fn push_first(&self, bytes: Bytes) {
+        let mut inner = self.inner.lock();
+        inner.queued_bytes += bytes.len();
+        inner.queue.push_front(Waiting {
+            stanza: bytes,
+            thin: Thin::Never,
+        });
+        inner.wake();
+    }
+
+    /// Queues a message whose custody stays with the server until the client has taken it.
+    pub fn push_kept(&self, stanza: &Stanza, source: Untaken) -> Push {
+        let mut inner = self.inner.lock();
+        let live_bytes = match &source {
+            Untaken::Live { stanza, .. } => stanza.bytes().len(),
+            Untaken::Row { .. } => 0,
+        };
+        if inner.untaken_bytes + live_bytes > self.max_bytes * UNTAKEN_FACTOR {
+            inner.detach();
+            return Push::Detached;
+        }
+        if self.enqueue(&mut inner, stanza.bytes().clone(), Thin::Never) == Push::Detached {
+            return Push::Detached;
+        }
+        inner.untaken.push_back(source);
+        inner.untaken_bytes += live_bytes;
+        if inner.untaken.len() >= PROBE_AFTER_MESSAGES || inner.untaken_bytes >= PROBE_AFTER_BYTES {
+            // Every full window asks once; the next waits until this one is answered.
+            inner.want_probe();
+        }
+        Push::Queued
+    }
+
+    fn enqueue(&self, inner: &mut Inner, stanza: Bytes, thin: Thin) -> Push {
+        if inner.detached {
+            return Push::Detached;
+        }
+        if inner.queued_bytes + stanza.len() > self.max_bytes {
+            inner.thin_out();
+            if inner.queued_bytes + stanza.len() > self.max_bytes.max(stanza.len()) {
+                inner.detach();
+                return Push::Detached;
+            }
+        }
+        inner.queued_bytes += stanza.len();
+        inner.queue.push_back(Waiting { stanza, thin });
+        inner.wake();
+        Push::Queued
+    }
+
+    /// Asks for a probe: a ping whose answer shows what was taken. The owner writes it (see
+    /// [`Outbox::begin_probe`]).
+    pub fn want_probe(&self) {
+        self.inner.lock().want_probe();
+    }
+
+    /// Starts a probe if none is on its way; the caller queues a ping with the id that `id` gives.
+    /// Returns that id.
+    pub fn begin_probe(&self, id: u64) -> Option<u64> {
+        let mut inner = self.inner.lock();
+        if inner.probe.is_some() || inner.detached {
+            return None;
+        }
+        inner.probe = Some(Probe {
+            id,
+            covers: inner.untaken.len(),
+        });
+        Some(id)
+    }
+
+    /// The client answered the ping `id`: what it covered has been taken. Returns id and size of
+    /// the mailbox rows among them, or `None` if that ping is not on its way.
+    pub fn probe_answered(&self, id: u64) -> Option<Vec<(i64, u64)>> {
+        let mut inner = self.inner.lock();
+        let probe = inner.probe.take_if(|probe| probe.id == id)?;
+        let mut rows = Vec::new();
+        for _ in 0..probe.covers {
+            match inner.untaken.pop_front() {
+                Some(Untaken::Live { stanza, .. }) => inner.untaken_bytes -= stanza.bytes().len(),
+                Some(Untaken::Row { id, bytes }) => rows.push((id, bytes)),
+                None => break,
+            }
+        }
+        Some(rows)
+    }
+
+    /// Whether a probe is on its way.
+    pub fn is_probing(&self) -> bool {
+        self.inner.lock().probe.is_some()
+    }
+
+    /// Whether messages wait to be shown as taken and no probe asks for them yet.
+    pub fn needs_probe(&self) -> bool {
+        let inner = self.inner.lock();
+        !inner.untaken.is_empty() && inner.probe.is_none()
+    }
+
+    /// Ends the stream: nothing more is taken, and the owner is told how to close.
+    pub fn close(&self, close: Close) {
+        let mut inner = self.inner.lock();
+        inner.detached = true;
+        inner.close.get_or_insert(close);
+        inner.wake();
+    }
+
+    /// Whether nothing more is taken.
+    pub fn is_detached(&self) -> bool {
+        self.inner.lock().detached
+    }
+
+    /// Detaches for good and hands out, in order, what the client has not shown to have taken.
+    pub fn take_untaken(&self) -> Vec<Untaken> {
+        let mut inner = self.inner.lock();
+        inner.detached = true;
+        inner.untaken_bytes = 0;
+        inner.untaken.drain(..).collect()
+    }
+
+    /// Queued bytes.
+    pub fn queued_bytes(&self) -> usize {
+        self.inner.lock().queued_bytes
+    }
+
+    /// Wakes the owner because a time it set has come.
+    pub fn tick(&self) {
+        let mut inner = self.inner.lock();
+        inner.tick = true;
+        inner.wake();
+    }
+
+    /// Wakes the owner for another reason than what lies here.
+    pub fn wake(&self) {
+        self.inner.lock().wake();
+    }
+
+    /// Takes what is queued and ends the queue; for the end of the stream.
+    pub fn drain_queue(&self) -> Vec<Bytes> {
+        let mut inner = self.inner.lock();
+        inner.detached = true;
+        inner.queued_bytes = 0;
+        inner
+            .queue
+            .drain(..)
+            .map(|waiting| waiting.stanza)
+            .collect()
+    }
+
+    /// Takes what there is, at most `max` stanzas or 64 KiB at a time; with `max` 0 nothing can be
+    /// written, and only the other reasons to wake count. Registers the task otherwise.
+    pub fn poll_take(&self, cx: &mut Context<'_>, max: usize) -> Poll<Wake> {
+        let mut inner = self.inner.lock();
+        if max > 0 && !inner.queue.is_empty() {
+            return Poll::Ready(Wake::Bytes(inner.take(max)));
+        }
+        if let Some(close) = inner.close.take() {
+            return Poll::Ready(Wake::Close(close));
+        }
+        if std::mem::take(&mut inner.tick) {
+            return Poll::Ready(Wake::Tick);
+        }
+        inner.register(cx);
+        Poll::Pending
+    }
+
+    /// Registers the task to be woken without taking anything.
+    pub fn register(&self, cx: &mut Context<'_>) {
+        self.inner.lock().register(cx);
+    }
+}
+
+/// Whether a message holds a chat state (XEP-0085) and nothing that anybody would miss.
+#[must_use]
+pub fn is_only_chat_state(message: &Stanza) -> bool {
+    let idle = Children::CHAT_STATE
+        .union(Children::THREAD)
+        .union(Children::NO_STORE)
+        .union(Children::NO_PERMANENT_STORE)
+        .union(Children::NO_COPY);
+    message.children().contains(Children::CHAT_STATE) && message.children().is_subset(idle)
+}
+
+impl Inner {
+    fn register(&mut self, cx: &mut Context<'_>) {
+        match &mut self.waker {
+            Some(waker) => waker.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
+    }
+
+    fn wake(&mut self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+
+    fn detach(&mut self) {
+        self.detached = true;
+        self.close.get_or_insert_with(|| {
+            Close::Error(
+                StreamError::new(waxwing_xmpp::error::StreamCondition::PolicyViolation)
+                    .with_text("too much waits to be read on this stream"),
+            )
+        });
+        // What waits is kept as untaken messages; writing it to a reader that slow is hopeless.
+        self.queue.clear();
+        self.queued_bytes = 0;
+        self.wake();
+    }
+
+    fn want_probe(&mut self) {
+        if self.probe.is_none() {
+            self.tick = true;
+            self.wake();
+        }
+    }
+
+    fn take(&mut self, max: usize) -> Vec<Bytes> {
+        let mut taken = Vec::with_capacity(self.queue.len().min(max));
+        let mut bytes = 0;
+        while taken.len() < max && bytes < 64 * 1024 {
+            let Some(waiting) = self.queue.pop_front() else {
+                break;
+            };
+            bytes += waiting.stanza.len();
+            taken.push(waiting.stanza);
+        }
+        self.queued_bytes -= bytes;
+        if self.queue.is_empty() {
+            // An idle session holds no buffer.
+            self.queue = VecDeque::new();
+        }
+        taken
+    }
+
+    /// Drops what a later stanza replaces and what nobody would miss.
+    fn thin_out(&mut self) {
+        let mut later = HashSet::new();
+        let mut kept = VecDeque::with_capacity(self.queue.len());
+        for waiting in self.queue.drain(..).rev() {
+            let keep = match waiting.thin {
+                Thin::Never => true,
+                Thin::Presence => match Stanza::parse(waiting.stanza.clone()) {
+                    Ok(presence) => later.insert(presence.from().map(Cow::into_owned)),
+                    Err(_) => true,
+                },
+                Thin::ChatState => false,
+            };
+            if keep {
+                kept.push_front(waiting);
+            }
+        }
+        self.queued_bytes = kept.iter().map(|waiting| waiting.stanza.len()).sum();
+        self.queue = kept;
+    }
+}

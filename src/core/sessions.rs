@@ -1,0 +1,204 @@
+//! Binding and ending sessions (RFC 6120 §7), and the end of accounts.
+
+use std::sync::Arc;
+
+use waxwing_xmpp::error::StreamCondition;
+use waxwing_xmpp::subscription::{self, Action};
+use waxwing_xmpp::{Jid, StanzaError, StreamError};
+
+use crate::account::{Account, Bound};
+use crate::accounts::{AccountError, Accounts};
+use crate::exchange::Exchange;
+use crate::outbox::{Close, Outbox};
+use crate::session::{Session, SessionRef};
+
+impl Exchange {
+    /// Binds a resource: the one asked for, or one that the server makes. An older session with
+    /// the same resource is closed with `conflict` (RFC 6120 §7.7.2.2).
+    pub async fn bind(
+        self: &Arc<Self>,
+        bare: &Jid,
+        resource: Option<&str>,
+        lang: Option<&str>,
+    ) -> Result<Arc<Session>, StanzaError> {
+        let account = self
+            .account(bare.as_str())
+            .await?
+            .ok_or_else(StanzaError::not_authorized)?;
+        self.bind_to(&account, resource, lang)
+    }
+
+    /// Binds a resource of an account that is not in the database: an anonymous user's
+    /// (XEP-0175), which is gone with its session.
+    pub fn bind_anonymous(
+        self: &Arc<Self>,
+        bare: &Jid,
+        resource: Option<&str>,
+        lang: Option<&str>,
+    ) -> Result<Arc<Session>, StanzaError> {
+        let id = -1 - i64::try_from(self.ids.serial()).unwrap_or(0);
+        let roster = crate::roster::Roster::default();
+        let account = Account::new(id, bare.clone(), roster, crate::account::Usage::default());
+        self.bind_to(&self.registry.insert(account), resource, lang)
+    }
+
+    fn bind_to(
+        self: &Arc<Self>,
+        account: &Arc<Account>,
+        resource: Option<&str>,
+        lang: Option<&str>,
+    ) -> Result<Arc<Session>, StanzaError> {
+        let resource = match resource {
+            Some(wanted) => wanted.to_owned(),
+            None => self.ids.token(),
+        };
+        let jid = account
+            .jid
+            .with_resource(&resource)
+            .map_err(|_| StanzaError::bad_request())?;
+        let settings = self.settings.load();
+        let reference = SessionRef {
+            node: 1,
+            epoch: self.epoch,
+            id: self.ids.serial(),
+        };
+        let outbox = Outbox::new(settings.outbox_bytes);
+        let lang = lang.map(Box::from);
+        let session = Arc::new(Session::new(
+            reference,
+            jid,
+            Arc::clone(account),
+            outbox,
+            lang,
+        ));
+        session.heard_at(self.clock.elapsed());
+        let bound = Bound {
+            session: Arc::clone(&session),
+            presence: None,
+            interested: false,
+            directed: Vec::new(),
+            draining: None,
+        };
+        loop {
+            let older = {
+                let mut state = account.lock();
+                if state.removed {
+                    return Err(StanzaError::not_authorized());
+                }
+                let older = session.jid.resource().and_then(|name| state.resource(name));
+                match older.map(|bound| Arc::clone(&bound.session)) {
+                    Some(older) => older,
+                    // RFC 6120 §7.6.2.1.
+                    None if state.sessions.len() >= settings.sessions_per_account => {
+                        return Err(StanzaError::resource_constraint());
+                    }
+                    None => {
+                        state.sessions.push(bound);
+                        break;
+                    }
+                }
+            };
+            older
+                .outbox
+                .close(Close::Error(StreamError::new(StreamCondition::Conflict)));
+            self.unbind(&older);
+        }
+        tracing::debug!(session = reference.id, "bound");
+        Ok(session)
+    }
+
+    /// Ends a session: unavailable presence is sent for it, and what it did not take goes back to
+    /// the account. Ending it twice does nothing.
+    pub fn unbind(self: &Arc<Self>, session: &Arc<Session>) {
+        self.gone(session);
+        let account = &session.account;
+        let mut state = account.lock();
+        let Some(at) = state
+            .sessions
+            .iter()
+            .position(|bound| bound.session.reference == session.reference)
+        else {
+            return;
+        };
+        state.sessions.remove(at);
+        if account.id < 0 {
+            // Nobody can ever read what would be kept for an anonymous user.
+            session.outbox.take_untaken();
+            let last = state.sessions.is_empty();
+            state.removed |= last;
+            drop(state);
+            if last {
+                self.registry.remove(account.jid.as_str());
+            }
+            return;
+        }
+        self.give_back(account, state, session);
+        tracing::debug!(session = session.reference.id, "ended");
+    }
+
+    /// Closes every session of an account.
+    pub fn close_sessions(&self, account: &Account, condition: &StreamCondition) {
+        for bound in &account.lock().sessions {
+            bound
+                .session
+                .outbox
+                .close(Close::Error(StreamError::new(condition.clone())));
+        }
+    }
+
+    /// Refuses or allows logins; sessions of an account that is refused are closed.
+    pub async fn set_disabled(&self, jid: &Jid, disabled: bool) -> Result<(), AccountError> {
+        self.accounts.set_disabled(jid, disabled).await?;
+        if let Some(account) = self.registry.get(jid.as_str()).filter(|_| disabled) {
+            self.close_sessions(&account, &StreamCondition::NotAuthorized);
+        }
+        Ok(())
+    }
+
+    /// Removes an account and all that belongs to it. Contacts see that it is gone: their
+    /// subscriptions are cancelled. Its sessions are closed except `spared`, which still has an
+    /// answer to send.
+    pub async fn remove_account(
+        self: &Arc<Self>,
+        jid: &Jid,
+        spared: Option<SessionRef>,
+    ) -> Result<(), AccountError> {
+        let account = self
+            .account(jid.as_str())
+            .await?
+            .ok_or(AccountError::Unknown)?;
+        let contacts: Vec<(Jid, Vec<Action>)> = {
+            let state = account.lock();
+            let items = state.roster.iter();
+            items
+                .map(|(jid, item)| (jid.clone(), subscription::remove(item.state)))
+                .collect()
+        };
+        let sessions: Vec<Arc<Session>> = {
+            let mut state = account.lock();
+            state.removed = true;
+            state
+                .sessions
+                .iter()
+                .map(|bound| Arc::clone(&bound.session))
+                .collect()
+        };
+        for session in sessions {
+            self.gone(&session);
+            if Some(session.reference) != spared {
+                let closed = StreamError::new(StreamCondition::NotAuthorized);
+                session.outbox.close(Close::Error(closed));
+            }
+        }
+        self.mailbox.remove_account(account.id).await?;
+        let mut statements = Accounts::removal(account.id);
+        let attend = self.powers.attend.iter();
+        statements.extend(attend.flat_map(|attend| attend.removed(account.id)));
+        self.database.batch(statements).await?;
+        for (contact, actions) in contacts {
+            self.send_actions(&account, &contact, actions).await;
+        }
+        self.registry.remove(jid.as_str());
+        Ok(())
+    }
+}
