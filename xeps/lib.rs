@@ -1,1 +1,86 @@
-//! The extensions.
+//! The extensions: one file or folder per specification.
+//!
+//! [`powers`] registers each of them and writes down, for every power, the order in which they are
+//! asked. Adding an extension is one file and its line here.
+
+pub mod elsewhere;
+pub mod rfc_3921_session;
+pub mod rfc_6121_roster;
+pub mod xep_0012_last_activity;
+pub mod xep_0030_disco;
+pub mod xep_0077_register;
+pub mod xep_0092_version;
+pub mod xep_0115_caps;
+pub mod xep_0157_contact;
+pub mod xep_0160_offline;
+pub mod xep_0199_ping;
+pub mod xep_0202_time;
+pub mod xep_0203_delay;
+pub mod xep_0478_limits;
+
+use std::sync::Arc;
+
+use waxwing_core::db::Migrations;
+use waxwing_core::powers::Powers;
+
+/// Every extension with its powers.
+#[must_use]
+pub fn powers() -> Powers {
+    let session = Arc::new(rfc_3921_session::LegacySession);
+    let roster = Arc::new(rfc_6121_roster::Roster);
+    let last = Arc::new(xep_0012_last_activity::LastActivity);
+    let disco = Arc::new(xep_0030_disco::Disco);
+    let register = Arc::new(xep_0077_register::Register::default());
+    let version = Arc::new(xep_0092_version::Version);
+    let caps = Arc::new(xep_0115_caps::Caps);
+    let contact = Arc::new(xep_0157_contact::Contact);
+    let offline = Arc::new(xep_0160_offline::Offline);
+    let ping = Arc::new(xep_0199_ping::Ping);
+    let time = Arc::new(xep_0202_time::Time);
+    let delay = Arc::new(xep_0203_delay::Delay);
+    let limits = Arc::new(xep_0478_limits::Limits);
+    Powers {
+        extensions: vec![
+            session.clone(),
+            roster.clone(),
+            last.clone(),
+            disco.clone(),
+            register.clone(),
+            version.clone(),
+            caps.clone(),
+            contact.clone(),
+            offline.clone(),
+            ping.clone(),
+            time.clone(),
+            delay.clone(),
+            limits.clone(),
+        ],
+        guard: vec![last.clone()],
+        keep: vec![offline],
+        stamp: vec![delay],
+        attend: vec![last.clone()],
+        describe: vec![contact],
+        answer: vec![
+            session.clone(),
+            roster.clone(),
+            last,
+            disco,
+            register.clone(),
+            version,
+            ping,
+            time,
+        ],
+        // Clients read the features as a set; what older ones look for first stands first.
+        stream: vec![register, session, roster, caps, limits],
+    }
+}
+
+/// The tables that extensions own.
+#[must_use]
+pub fn migrations() -> Vec<Migrations> {
+    powers()
+        .extensions
+        .iter()
+        .filter_map(|extension| extension.migrations())
+        .collect()
+}

@@ -1,0 +1,190 @@
+//! XEP-0077: In-Band Registration (version 2.4)
+//!
+//! Supported: registration by username and password where the configuration opens it, change of
+//! password, removal of an account. No forms, no out-of-band data.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use std::sync::Arc;
+
+use minidom::Element;
+use parking_lot::Mutex;
+use waxwing_core::Exchange;
+use waxwing_core::powers::{
+    Answer, Answered, Boxed, Claim, Extension, Place, Query, Specification, Stream, StreamFacts,
+    Verb,
+};
+use waxwing_xmpp::{Jid, StanzaError};
+
+const NS: &str = "jabber:iq:register";
+const FEATURE: &str = "http://jabber.org/features/iq-register";
+
+/// Addresses whose registrations are remembered; beyond, the oldest are forgotten all at once.
+const MAX_ADDRESSES: usize = 10_000;
+
+/// See the [module](self).
+#[derive(Default)]
+pub struct Register {
+    /// Registrations of the current hour by address.
+    recent: Mutex<Recent>,
+}
+
+#[derive(Default)]
+struct Recent {
+    since: Duration,
+    count: HashMap<IpAddr, u32>,
+}
+
+impl Extension for Register {
+    fn specification(&self) -> Specification {
+        Specification {
+            number: "XEP-0077",
+            title: "In-Band Registration",
+            version: "2.4",
+            features: &[],
+        }
+    }
+}
+
+impl Stream for Register {
+    fn feature(&self, exchange: &Exchange, facts: StreamFacts) -> Option<String> {
+        let offered = exchange.settings.load().open_registration && !facts.authenticated;
+        (offered && facts.secure).then(|| format!("<register xmlns='{FEATURE}'/>"))
+    }
+
+    fn before_login<'a>(
+        &'a self,
+        exchange: &'a Exchange,
+        facts: StreamFacts,
+        verb: Verb,
+        payload: &'a Element,
+    ) -> Option<Boxed<'a, Answered>> {
+        if !payload.is("query", NS) {
+            return None;
+        }
+        Some(Box::pin(async move {
+            if !exchange.settings.load().open_registration || !facts.secure {
+                return Err(StanzaError::not_allowed());
+            }
+            match verb {
+                Verb::Get => Ok(Some(form(None))),
+                Verb::Set => self.create(exchange, facts.peer, payload).await,
+            }
+        }))
+    }
+}
+
+impl Register {
+    /// XEP-0077 §3.1.
+    async fn create(&self, exchange: &Exchange, peer: IpAddr, payload: &Element) -> Answered {
+        let (username, password) = fields(payload)?;
+        let domain = exchange.domain.as_str();
+        let jid = Jid::from_parts(Some(&username), domain, None);
+        let jid = jid.map_err(|_| StanzaError::jid_malformed())?;
+        if !self.admit(exchange, peer) {
+            return Err(StanzaError::resource_constraint().with_text("too many registrations"));
+        }
+        exchange.accounts.create(&jid, &password, false).await?;
+        tracing::info!("an account was registered in band");
+        Ok(None)
+    }
+
+    /// Bounds what one address can register in an hour.
+    fn admit(&self, exchange: &Exchange, peer: IpAddr) -> bool {
+        let now = exchange.clock.elapsed();
+        let mut recent = self.recent.lock();
+        if now - recent.since > Duration::from_secs(3600) || recent.count.len() > MAX_ADDRESSES {
+            *recent = Recent {
+                since: now,
+                count: HashMap::new(),
+            };
+        }
+        let count = recent.count.entry(peer).or_default();
+        *count += 1;
+        *count <= exchange.settings.load().registrations_per_hour
+    }
+}
+
+impl Answer for Register {
+    fn claims(&self) -> &'static [Claim] {
+        &[
+            (Verb::Get, Place::Server, NS, "query"),
+            (Verb::Set, Place::Server, NS, "query"),
+            (Verb::Get, Place::Account, NS, "query"),
+            (Verb::Set, Place::Account, NS, "query"),
+        ]
+    }
+
+    fn answer<'a>(&'a self, exchange: &'a Arc<Exchange>, query: Query) -> Boxed<'a, Answered> {
+        Box::pin(async move {
+            let own = query.place == Place::Server || query.is_own();
+            let account = &query.session.account;
+            if !own || account.id < 0 {
+                return Err(StanzaError::not_allowed());
+            }
+            if query.verb == Verb::Get {
+                return Ok(Some(form(account.jid.local())));
+            }
+            if query.payload.has_child("remove", NS) {
+                return remove(exchange, &query).await;
+            }
+            // XEP-0077 §3.3: the username must be the sender's.
+            let (username, password) = fields(&query.payload)?;
+            let named = Jid::from_parts(Some(&username), exchange.domain.as_str(), None);
+            if !named.is_ok_and(|named| named == account.jid) {
+                return Err(StanzaError::not_allowed());
+            }
+            exchange
+                .accounts
+                .set_password(&account.jid, &password)
+                .await?;
+            Ok(None)
+        })
+    }
+}
+
+/// XEP-0077 §3.2. The session gets its answer, then its stream ends.
+async fn remove(exchange: &Arc<Exchange>, query: &Query) -> Answered {
+    if query.payload.children().count() != 1 {
+        return Err(StanzaError::bad_request());
+    }
+    let session = &query.session;
+    exchange
+        .remove_account(&session.account.jid, Some(session.reference))
+        .await?;
+    Ok(None)
+}
+
+fn fields(payload: &Element) -> Result<(String, String), StanzaError> {
+    let field = |name| {
+        payload
+            .get_child(name, NS)
+            .map(Element::text)
+            .filter(|text| !text.is_empty())
+    };
+    // §3.1: an incomplete form is not acceptable; a set without any is a bad request.
+    match (field("username"), field("password")) {
+        (Some(username), Some(password)) => Ok((username, password)),
+        (None, None) => Err(StanzaError::bad_request()),
+        _ => Err(StanzaError::not_acceptable()),
+    }
+}
+
+fn form(registered: Option<&str>) -> Element {
+    let form = Element::builder("query", NS);
+    let field = |name: &str, text: &str| Element::builder(name, NS).append(text).build();
+    match registered {
+        Some(username) => form
+            .append(Element::bare("registered", NS))
+            .append(field("username", username))
+            .append(field("password", ""))
+            .build(),
+        None => form
+            .append(field("instructions", "Choose a username and a password."))
+            .append(field("username", ""))
+            .append(field("password", ""))
+            .build(),
+    }
+}

@@ -1,0 +1,31 @@
+//! XEP-0203: Delayed Delivery (version 2.0)
+//!
+//! Supported: the stamp of messages from the mailbox and of presence that answers a probe.
+
+use waxwing_core::Exchange;
+use waxwing_core::clock::Timestamp;
+use waxwing_core::powers::{Extension, Specification, Stamp};
+use waxwing_xmpp::Stanza;
+
+/// See the [module](self).
+pub struct Delay;
+
+impl Extension for Delay {
+    fn specification(&self) -> Specification {
+        Specification {
+            number: "XEP-0203",
+            title: "Delayed Delivery",
+            version: "2.0",
+            features: &[],
+        }
+    }
+}
+
+impl Stamp for Delay {
+    fn delayed(&self, exchange: &Exchange, stanza: Stanza, received: Timestamp) -> Stanza {
+        let (domain, stamp) = (exchange.domain.as_str(), received.to_xep_0082());
+        stanza.with_child(&format!(
+            "<delay xmlns='urn:xmpp:delay' from='{domain}' stamp='{stamp}'/>"
+        ))
+    }
+}
