@@ -1,4 +1,15 @@
-//! The server.
+//! The server: sockets, TLS, streams, sessions, administration, the command line.
+//!
+//! [`server`] shows how it is put together; [`connection`] is one client.
 
+pub mod admin;
+pub mod cli;
+pub mod commands;
 pub mod config;
+pub mod connection;
+pub mod listener;
+pub mod logging;
+pub mod server;
+pub mod throttle;
 pub mod tls;
+pub mod wheel;

@@ -204,6 +204,9 @@ settings! {
         /// one address.
         connections_per_address: u32 = 256, Kind::Integer(1, 1_000_000), Reload;
 
+        /// How many accounts one network address can make in an hour, where registration is open.
+        registrations_per_hour: u32 = 20, Kind::Integer(1, 1_000_000), Reload;
+
         /// How long a client may take from connecting to being logged in.
         #[serde(with = "seconds")]
         negotiation_timeout: Duration = Duration::from_secs(30), Kind::Integer(1, 3600), Reload;

@@ -1,0 +1,192 @@
+//! The commands of the command line: exit code 0 when done, 1 when refused or failed with one line
+//! on standard error that says why. (Wrong usage is 2, from the parser of the arguments.)
+
+use std::process::ExitCode;
+
+use waxwing_core::powers::{IqTable, Place, Verb};
+
+use crate::admin::{self, Request, Response};
+use crate::cli::{self, Cli, Command, UserCommand};
+use crate::config::{self, Config, Problem};
+use crate::logging::Logging;
+use crate::server;
+
+/// Runs the command that was given.
+pub async fn run(cli: Cli) -> ExitCode {
+    let load = {
+        let path = cli.config.clone();
+        move || config::load(&path, std::env::vars())
+    };
+    let config = match load() {
+        Ok(config) => config,
+        Err(problems) => return mistakes(&problems),
+    };
+    let path = cli.config.clone();
+    match cli.command() {
+        Command::Serve => serve(config, load).await,
+        Command::Check => {
+            println!("{}: no mistakes", path.display());
+            ExitCode::SUCCESS
+        }
+        Command::User(command) => user(&config, command).await,
+        Command::Status => administer(&config, Request::Status).await,
+        Command::Explain => explain(),
+    }
+}
+
+fn mistakes(problems: &[Problem]) -> ExitCode {
+    problems.iter().for_each(|problem| eprintln!("{problem}"));
+    ExitCode::FAILURE
+}
+
+fn refused(why: impl std::fmt::Display) -> ExitCode {
+    eprintln!("{why}");
+    ExitCode::FAILURE
+}
+
+async fn serve(config: Config, load: impl Fn() -> Result<Config, Vec<Problem>>) -> ExitCode {
+    let logging = Logging::start(&config.log);
+    match server::serve(config, load, logging).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => refused(error),
+    }
+}
+
+async fn user(config: &Config, command: UserCommand) -> ExitCode {
+    let request = match command {
+        UserCommand::Add {
+            jid,
+            admin,
+            password,
+        } => match cli::new_password(&password) {
+            Ok(password) => Request::Add {
+                jid: jid.to_string(),
+                password,
+                admin,
+            },
+            Err(error) => return refused(error),
+        },
+        UserCommand::Passwd { jid, password } => match cli::new_password(&password) {
+            Ok(password) => Request::Passwd {
+                jid: jid.to_string(),
+                password,
+            },
+            Err(error) => return refused(error),
+        },
+        UserCommand::List => Request::List,
+        UserCommand::Delete { jid } => Request::Delete {
+            jid: jid.to_string(),
+        },
+        UserCommand::Disable { jid } => Request::Disable {
+            jid: jid.to_string(),
+            disabled: true,
+        },
+        UserCommand::Enable { jid } => Request::Disable {
+            jid: jid.to_string(),
+            disabled: false,
+        },
+    };
+    administer(config, request).await
+}
+
+/// Has the running server carry a request out, or does it on the database.
+async fn administer(config: &Config, request: Request) -> ExitCode {
+    let response = match admin::ask(&config.data, &request).await {
+        Ok(Some(response)) => response,
+        Ok(None) => match server::open(config).await {
+            Ok(exchange) => {
+                let response = admin::execute(&exchange, None, request).await;
+                exchange.database.clone().close().await;
+                response
+            }
+            Err(error) => return refused(error),
+        },
+        Err(error) => return refused(format!("the running server cannot be asked: {error}")),
+    };
+    match response {
+        Response::Done(lines) => {
+            lines.iter().for_each(|line| println!("{line}"));
+            ExitCode::SUCCESS
+        }
+        Response::Refused(why) => refused(why),
+    }
+}
+
+/// Prints the extensions, the order of every power, and who answers which IQ.
+fn explain() -> ExitCode {
+    let powers = waxwing_xeps::powers();
+    println!("extensions");
+    for extension in &powers.extensions {
+        let spec = extension.specification();
+        println!("  {} {} {}", spec.number, spec.title, spec.version);
+    }
+    println!("powers, in the order in which they are asked");
+    let lists: [(&str, Vec<&str>); 6] = [
+        (
+            "guard",
+            powers
+                .guard
+                .iter()
+                .map(|power| power.specification().number)
+                .collect(),
+        ),
+        (
+            "keep",
+            powers
+                .keep
+                .iter()
+                .map(|power| power.specification().number)
+                .collect(),
+        ),
+        (
+            "stamp",
+            powers
+                .stamp
+                .iter()
+                .map(|power| power.specification().number)
+                .collect(),
+        ),
+        (
+            "attend",
+            powers
+                .attend
+                .iter()
+                .map(|power| power.specification().number)
+                .collect(),
+        ),
+        (
+            "describe",
+            powers
+                .describe
+                .iter()
+                .map(|power| power.specification().number)
+                .collect(),
+        ),
+        (
+            "stream",
+            powers
+                .stream
+                .iter()
+                .map(|power| power.specification().number)
+                .collect(),
+        ),
+    ];
+    for (name, numbers) in lists {
+        println!("  {name}: {}", numbers.join(", "));
+    }
+    println!("IQ requests");
+    let table = match IqTable::new(&powers.answer) {
+        Ok(table) => table,
+        Err(error) => return refused(error),
+    };
+    for ((verb, place, ns, name), number) in table.claims() {
+        let verb = if verb == Verb::Get { "get" } else { "set" };
+        let place = if place == Place::Server {
+            "server"
+        } else {
+            "account"
+        };
+        println!("  {verb} {place} {{{ns}}}{name}: {number}");
+    }
+    ExitCode::SUCCESS
+}

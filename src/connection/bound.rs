@@ -1,0 +1,366 @@
+//! A connection after binding: stanzas in, stanzas out, until one side ends it.
+
+use std::future::poll_fn;
+use std::io;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use waxwing_core::deliver::Page;
+use waxwing_core::iq;
+use waxwing_core::outbox::{Close, Wake};
+use waxwing_core::session::Session;
+use waxwing_xmpp::StreamError;
+use waxwing_xmpp::error::StreamCondition;
+use waxwing_xmpp::framing::{Framer, Unit};
+
+use super::io::{Chunk, Io};
+use super::reader::{Reader, stream_error};
+use super::{Shared, close};
+use crate::throttle::Bucket;
+
+/// Pieces taken from the outbox at a time.
+const BATCH: usize = 64;
+/// How long a peer may leave the socket full before it counts as gone.
+const STALL: Duration = Duration::from_secs(60);
+/// The shortest time between two pings that only ask what was taken.
+const PROBE_EVERY: Duration = Duration::from_secs(1);
+
+/// What happens next on a connection.
+enum Event {
+    Read(Chunk),
+    End,
+    Close(Close),
+    Tick,
+}
+
+/// How a session ended.
+enum Ending {
+    /// The peer closed its stream.
+    Closed,
+    /// The socket is gone.
+    Gone,
+    /// The server closes, with an error or without.
+    Close(Close),
+}
+
+impl From<io::Error> for Ending {
+    fn from(_: io::Error) -> Self {
+        Ending::Gone
+    }
+}
+
+impl From<StreamError> for Ending {
+    fn from(error: StreamError) -> Self {
+        Ending::Close(Close::Error(error))
+    }
+}
+
+struct Connection<'a> {
+    shared: &'a Shared,
+    session: Arc<Session>,
+    io: Io,
+    /// When the wheel wakes this connection next, in seconds of the monotonic clock.
+    tick_at: Option<u64>,
+    /// Whether the wheel's call came while something else was done.
+    missed_tick: bool,
+    /// When the ping that is on its way was sent.
+    probed: Option<Duration>,
+    /// When the last ping was sent.
+    last_probe: Duration,
+    /// Since when the socket takes nothing.
+    stalled: Option<Duration>,
+    stanzas: Bucket,
+    bytes: Bucket,
+}
+
+/// Serves a bound session to its end.
+pub(crate) async fn serve(shared: &Shared, reader: Reader, session: Arc<Session>) {
+    let now = shared.exchange.clock.elapsed();
+    let config = shared.config.load_full();
+    let limits = &config.limits;
+    let mut connection = Connection {
+        shared,
+        session,
+        io: reader.io,
+        tick_at: None,
+        missed_tick: false,
+        probed: None,
+        last_probe: Duration::ZERO,
+        stalled: None,
+        stanzas: Bucket::full(limits.stanzas_burst, now),
+        bytes: Bucket::full(u32::try_from(limits.bytes_burst).unwrap_or(u32::MAX), now),
+    };
+    connection.tick_within(limits.ping_after_silence);
+    drop(config);
+    let mut framer = reader.framer;
+    let mut outcome = Ok(());
+    if let Some(rest) = &reader.rest {
+        outcome = connection.input(&mut framer, &rest.chunk[rest.at..]).await;
+    }
+    drop(reader.rest);
+    while outcome.is_ok() {
+        outcome = match connection.event().await {
+            Ok(Event::Read(chunk)) => connection.input(&mut framer, &chunk).await,
+            Ok(Event::End) => Err(Ending::Gone),
+            Ok(Event::Close(how)) => Err(Ending::Close(how)),
+            Ok(Event::Tick) => connection.tick().await,
+            Err(error) => Err(error.into()),
+        };
+    }
+    drop(framer);
+    if let Err(ending) = outcome {
+        connection.end(ending).await;
+    }
+}
+
+impl Connection<'_> {
+    fn now(&self) -> Duration {
+        self.shared.exchange.clock.elapsed()
+    }
+
+    /// Writes what there is to write and waits for what comes next.
+    async fn event(&mut self) -> io::Result<Event> {
+        poll_fn(|cx| self.poll_event(cx)).await
+    }
+
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Event>> {
+        if let Poll::Ready(event) = self.poll_outbox(cx)? {
+            return Poll::Ready(Ok(event));
+        }
+        self.io
+            .poll_read(cx)
+            .map_ok(|chunk| chunk.map_or(Event::End, Event::Read))
+    }
+
+    /// Empties the outbox into the socket. Ready: something else is to be done.
+    fn poll_outbox(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Event>> {
+        loop {
+            let writable = self.io.poll_write_queue(cx)?.is_ready();
+            if writable {
+                self.stalled = None;
+            } else if self.stalled.is_none() {
+                self.stalled = Some(self.now());
+            }
+            match self
+                .session
+                .outbox
+                .poll_take(cx, if writable { BATCH } else { 0 })
+            {
+                Poll::Ready(Wake::Bytes(pieces)) => {
+                    pieces.into_iter().for_each(|piece| self.io.queue(piece));
+                    if self.session.outbox.needs_probe() {
+                        self.ask_what_was_taken();
+                    }
+                }
+                Poll::Ready(Wake::Close(how)) => return Poll::Ready(Ok(Event::Close(how))),
+                Poll::Ready(Wake::Tick) => return Poll::Ready(Ok(Event::Tick)),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    /// Sends a ping behind what was written, at most one a second and one at a time.
+    fn ask_what_was_taken(&mut self) {
+        if self.now().saturating_sub(self.last_probe) >= PROBE_EVERY {
+            self.probe();
+        } else {
+            self.tick_within(PROBE_EVERY);
+        }
+    }
+
+    fn probe(&mut self) {
+        let exchange = &self.shared.exchange;
+        let Some(id) = self.session.outbox.begin_probe(exchange.ids.serial()) else {
+            return;
+        };
+        let ping = iq::probe(exchange.domain.as_str(), self.session.jid.as_str(), id);
+        self.io.queue(ping.bytes().clone());
+        self.last_probe = self.now();
+        self.probed = Some(self.last_probe);
+        self.tick_within(self.shared.config.load().limits.ping_timeout);
+    }
+
+    /// Handles what was read.
+    async fn input(&mut self, framer: &mut Framer, chunk: &[u8]) -> Result<(), Ending> {
+        self.session.heard_at(self.now());
+        let mut input = chunk;
+        loop {
+            match framer.next(&mut input) {
+                Ok(None) => break,
+                Ok(Some(Unit::Stanza(frame))) => {
+                    self.shared.exchange.accept(&self.session, frame).await?;
+                }
+                Ok(Some(Unit::End)) => return Err(Ending::Closed),
+                // RFC 6120 §4.9.3.1: a second header is nothing that a stream can hold.
+                Ok(Some(Unit::Header(_))) => {
+                    return Err(StreamError::new(StreamCondition::BadFormat).into());
+                }
+                Err(error) => return Err(stream_error(&error).into()),
+            }
+            self.after_stanza().await?;
+        }
+        self.pace(chunk.len()).await
+    }
+
+    /// What a stanza may have left to do before the next one is looked at.
+    async fn after_stanza(&mut self) -> Result<(), Ending> {
+        if self.session.is_draining() {
+            self.drain().await?;
+        }
+        // A client whose own requests fill its outbox reads the answers first.
+        self.relieve(self.shared.exchange.settings.load().outbox_bytes / 2)
+            .await?;
+        let limits = &self.shared.config.load().limits;
+        let (rate, burst) = (limits.stanzas_per_second, limits.stanzas_burst);
+        let wait = self
+            .stanzas
+            .take(1, rate, burst, self.shared.exchange.clock.elapsed());
+        self.wait(wait).await
+    }
+
+    /// Empties the mailbox into the session before anything else is read: what a client asks
+    /// after its initial presence is answered after its waiting messages.
+    async fn drain(&mut self) -> Result<(), Ending> {
+        loop {
+            match self.shared.exchange.drain_page(&self.session).await {
+                Ok(Page::More) => self.relieve(0).await?,
+                Ok(Page::Done) => return Ok(()),
+                Err(error) => {
+                    tracing::error!(%error, "a mailbox could not be read");
+                    return Err(StreamError::new(StreamCondition::InternalServerError).into());
+                }
+            }
+        }
+    }
+
+    /// Writes until no more than `bytes` wait.
+    async fn relieve(&mut self, bytes: usize) -> Result<(), Ending> {
+        if self.session.outbox.queued_bytes() <= bytes {
+            return Ok(());
+        }
+        let written = poll_fn(|cx| match self.poll_outbox(cx)? {
+            Poll::Ready(Event::Close(how)) => Poll::Ready(Ok(Some(how))),
+            Poll::Ready(_) => {
+                self.missed_tick = true;
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Poll::Pending if self.session.outbox.queued_bytes() <= bytes => Poll::Ready(Ok(None)),
+            Poll::Pending => Poll::Pending,
+        });
+        match tokio::time::timeout(STALL, written).await {
+            Ok(Ok(None)) if std::mem::take(&mut self.missed_tick) => self.tick_due(),
+            Ok(Ok(None)) => Ok(()),
+            Ok(Ok(Some(how))) => Err(Ending::Close(how)),
+            Ok(Err(error)) => Err(io::Error::into(error)),
+            Err(_) => Err(Ending::Gone),
+        }
+    }
+
+    /// Slows a client down to its rate: nothing is lost, it is read later.
+    async fn pace(&mut self, bytes: usize) -> Result<(), Ending> {
+        let limits = &self.shared.config.load().limits;
+        let rate = u32::try_from(limits.bytes_per_second).unwrap_or(u32::MAX);
+        let burst = u32::try_from(limits.bytes_burst).unwrap_or(u32::MAX);
+        let wait = self
+            .bytes
+            .take(bytes, rate, burst, self.shared.exchange.clock.elapsed());
+        self.wait(wait).await
+    }
+
+    /// Lets time pass; what the session is sent is written meanwhile.
+    async fn wait(&mut self, time: Duration) -> Result<(), Ending> {
+        if time.is_zero() {
+            return Ok(());
+        }
+        let until = Box::pin(tokio::time::sleep(time));
+        tokio::pin!(until);
+        loop {
+            let event = poll_fn(|cx| match until.as_mut().poll(cx) {
+                Poll::Ready(()) => Poll::Ready(Ok(None)),
+                Poll::Pending => self.poll_outbox(cx).map_ok(Some),
+            });
+            match event.await {
+                Ok(None) => return Ok(()),
+                Ok(Some(Event::Close(how))) => return Err(Ending::Close(how)),
+                Ok(Some(Event::Tick)) => self.tick_due()?,
+                Ok(Some(_)) => {}
+                Err(error) => return Err(io::Error::into(error)),
+            }
+        }
+    }
+
+    /// A wake-up without bytes: the wheel's, or another session left its mailbox to this one.
+    async fn tick(&mut self) -> Result<(), Ending> {
+        if self.session.is_draining() {
+            self.drain().await?;
+        }
+        self.tick_due()
+    }
+
+    /// Looks at what time may have brought.
+    fn tick_due(&mut self) -> Result<(), Ending> {
+        let now = self.now();
+        if self.tick_at.is_some_and(|at| now.as_secs() >= at) {
+            self.tick_at = None;
+        }
+        if !self.session.outbox.is_probing() {
+            self.probed = None;
+        }
+        let limits = &self.shared.config.load_full().limits;
+        let silence = self.session.silent_for(now);
+        let late = |since: Duration| now.saturating_sub(since) >= limits.ping_timeout;
+        let overdue = self.probed.is_some_and(late) && silence >= limits.ping_timeout;
+        let stalled = self
+            .stalled
+            .is_some_and(|since| now.saturating_sub(since) >= STALL);
+        if overdue || stalled {
+            return Err(StreamError::new(StreamCondition::ConnectionTimeout).into());
+        }
+        if self.probed.is_none() {
+            if silence >= limits.ping_after_silence {
+                self.probe();
+            } else if self.session.outbox.needs_probe() {
+                self.ask_what_was_taken();
+            }
+        }
+        if self.tick_at.is_none() {
+            let next = match self.probed {
+                Some(_) => limits.ping_timeout,
+                None => limits.ping_after_silence.saturating_sub(silence),
+            };
+            self.tick_within(next);
+        }
+        Ok(())
+    }
+
+    /// Has the wheel wake this connection after `wait` or earlier.
+    fn tick_within(&mut self, wait: Duration) {
+        let at = self.now().as_secs() + wait.as_secs().max(1) + 1;
+        if self.tick_at.is_none_or(|known| at < known) {
+            self.tick_at = Some(self.shared.wheel.wake_after(&self.session, wait));
+        }
+    }
+
+    async fn end(self, ending: Ending) {
+        let Connection {
+            shared,
+            session,
+            mut io,
+            ..
+        } = self;
+        // What is queued by now is still written; what comes later goes to the mailbox.
+        let left = session.outbox.drain_queue();
+        shared.exchange.unbind(&session);
+        if matches!(ending, Ending::Gone) {
+            return;
+        }
+        left.into_iter().for_each(|piece| io.queue(piece));
+        match ending {
+            Ending::Close(Close::Error(error)) => close(io, Some(&error)).await,
+            Ending::Close(Close::Quiet) | Ending::Closed => close(io, None).await,
+            Ending::Gone => {}
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! The socket of one connection: plain or TLS, with a queue of what is to be written and read
+//! buffers that exist only while there is something to read.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+
+/// Bytes of one read.
+const READ_BYTES: usize = 16 * 1024;
+/// Idle buffers that a thread keeps.
+const POOLED: usize = 16;
+/// Pieces of one vectored write.
+const MAX_SLICES: usize = 64;
+
+thread_local! {
+    static POOL: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Plain or encrypted.
+pub enum Transport {
+    /// None, while the socket is with the TLS handshake.
+    Taken,
+    /// Before STARTTLS, or where the configuration does without.
+    Plain(TcpStream),
+    /// After it. Boxed: its state is large and most of a connection's life it lies idle.
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// See the [module](self).
+pub struct Io {
+    transport: Transport,
+    queue: VecDeque<Bytes>,
+    /// Whether something was written that TLS may still hold.
+    unflushed: bool,
+}
+
+/// Bytes that were read; the buffer goes back to the pool when dropped.
+pub struct Chunk {
+    /// Always [`READ_BYTES`] long, so that it is cleared only when it is made.
+    buffer: Vec<u8>,
+    length: usize,
+}
+
+impl std::ops::Deref for Chunk {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        &self.buffer[..self.length]
+    }
+}
+
+impl Drop for Chunk {
+    fn drop(&mut self) {
+        let buffer = std::mem::take(&mut self.buffer);
+        POOL.with_borrow_mut(|pool| {
+            if pool.len() < POOLED {
+                pool.push(buffer);
+            }
+        });
+    }
+}
+
+impl Io {
+    /// A connection that was just accepted.
+    #[must_use]
+    pub fn new(transport: Transport) -> Self {
+        Io {
+            transport,
+            queue: VecDeque::new(),
+            unflushed: false,
+        }
+    }
+
+    /// The TLS session, if there is one.
+    pub fn tls(&self) -> Option<&rustls::ServerConnection> {
+        match &self.transport {
+            Transport::Taken | Transport::Plain(_) => None,
+            Transport::Tls(stream) => Some(stream.get_ref().1),
+        }
+    }
+
+    /// Whether it is encrypted.
+    pub fn is_tls(&self) -> bool {
+        matches!(self.transport, Transport::Tls(_))
+    }
+
+    /// The socket, for the TLS handshake; `None` if it is encrypted already.
+    pub fn take_plain(&mut self) -> Option<TcpStream> {
+        match std::mem::replace(&mut self.transport, Transport::Taken) {
+            Transport::Plain(stream) => Some(stream),
+            other => {
+                self.transport = other;
+                None
+            }
+        }
+    }
+
+    /// Queues bytes to be written.
+    pub fn queue(&mut self, bytes: Bytes) {
+        if !bytes.is_empty() {
+            self.queue.push_back(bytes);
+        }
+    }
+
+    /// Writes what is queued. Pending: the peer does not read fast enough.
+    pub fn poll_write_queue(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.queue.is_empty() {
+            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+            let mut used = 0;
+            for (slice, bytes) in slices.iter_mut().zip(&self.queue) {
+                *slice = IoSlice::new(bytes);
+                used += 1;
+            }
+            let written = ready!(self.transport.poll_write_slices(cx, &slices[..used]))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.unflushed = true;
+            self.advance(written);
+        }
+        if self.unflushed {
+            ready!(self.transport.pinned()?.poll_flush(cx))?;
+            self.unflushed = false;
+            // An idle connection holds no buffer.
+            self.queue = VecDeque::new();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn advance(&mut self, mut written: usize) {
+        while let Some(first) = self.queue.front_mut() {
+            if written < first.len() {
+                first.advance(written);
+                return;
+            }
+            written -= first.len();
+            self.queue.pop_front();
+        }
+    }
+
+    /// Writes everything that is queued.
+    pub async fn write_queue(&mut self) -> io::Result<()> {
+        std::future::poll_fn(|cx| self.poll_write_queue(cx)).await
+    }
+
+    /// Reads what there is; `None` at the end.
+    pub fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Chunk>>> {
+        let buffer = POOL
+            .with_borrow_mut(Vec::pop)
+            .unwrap_or_else(|| vec![0; READ_BYTES]);
+        let mut chunk = Chunk { buffer, length: 0 };
+        let mut read = ReadBuf::new(&mut chunk.buffer);
+        ready!(self.transport.pinned()?.poll_read(cx, &mut read))?;
+        chunk.length = read.filled().len();
+        Poll::Ready(Ok((chunk.length > 0).then_some(chunk)))
+    }
+
+    /// Reads what there is; `None` at the end.
+    pub async fn read(&mut self) -> io::Result<Option<Chunk>> {
+        std::future::poll_fn(|cx| self.poll_read(cx)).await
+    }
+
+    /// Writes what is queued and closes, not waiting longer than `patience` for a peer that does
+    /// not read.
+    pub async fn close(mut self, patience: Duration) {
+        let closing = async {
+            self.write_queue().await?;
+            std::future::poll_fn(|cx| self.transport.pinned()?.poll_shutdown(cx)).await
+        };
+        // The connection ends either way.
+        if let Ok(Err(error)) = tokio::time::timeout(patience, closing).await {
+            tracing::trace!(%error, "closing");
+        }
+    }
+}
+
+impl Transport {
+    fn pinned(&mut self) -> io::Result<Pin<&mut (dyn Duplex + '_)>> {
+        match self {
+            Transport::Taken => Err(io::ErrorKind::NotConnected.into()),
+            Transport::Plain(stream) => Ok(Pin::new(stream)),
+            Transport::Tls(stream) => Ok(Pin::new(&mut **stream)),
+        }
+    }
+
+    fn poll_write_slices(
+        &mut self,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match slices {
+            [one] => self.pinned()?.poll_write(cx, one),
+            many => self.pinned()?.poll_write_vectored(cx, many),
+        }
+    }
+}
+
+trait Duplex: AsyncRead + AsyncWrite + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Unpin> Duplex for T {}

@@ -1,0 +1,378 @@
+//! The composition: what is opened in which order, what runs beside the connections, and how it
+//! all ends.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use arc_swap::ArcSwap;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use waxwing_core::accounts::Accounts;
+use waxwing_core::clock::{Clock, Ids, SystemClock, SystemIds};
+use waxwing_core::db::{self, Database, DbError, OpenError, Statement};
+use waxwing_core::exchange::{Exchange, Settings};
+use waxwing_core::mailbox_store::Mailbox;
+use waxwing_core::outbox::Close;
+use waxwing_core::powers::{ClaimConflict, IqTable};
+use waxwing_core::registry::Registry;
+use waxwing_xmpp::error::StreamCondition;
+use waxwing_xmpp::password::ScramHash;
+use waxwing_xmpp::sasl::Mechanism;
+use waxwing_xmpp::{Jid, StreamError};
+
+use crate::config::{self, Config, RegistrationMode};
+use crate::connection::Shared;
+use crate::logging::Logging;
+use crate::tls::{TlsContext, TlsError};
+use crate::wheel::Wheel;
+use crate::{admin, listener};
+
+/// How long connections may take to end when the server stops.
+const DRAIN: Duration = Duration::from_secs(10);
+/// How often what has waited too long is looked for.
+const EXPIRY_EVERY: Duration = Duration::from_secs(600);
+/// How often accounts that nobody uses leave the memory.
+const EVICTION_EVERY: Duration = Duration::from_secs(60);
+/// How often the certificate is looked at.
+const CERTIFICATE_EVERY: Duration = Duration::from_secs(86_400);
+
+/// Why the server did not start, or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The data directory cannot be made.
+    #[error("{0}: cannot be made: {1}")]
+    Data(PathBuf, std::io::Error),
+    /// The database cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The database failed.
+    #[error(transparent)]
+    Database(#[from] DbError),
+    /// There is no usable certificate.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// An address cannot be listened on.
+    #[error("cannot listen on {0}: {1}")]
+    Listen(SocketAddr, std::io::Error),
+    /// Two extensions answer the same.
+    #[error(transparent)]
+    Claims(#[from] ClaimConflict),
+    /// Signals or the output cannot be used.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}
+
+/// The database of a data directory.
+#[must_use]
+pub fn database_path(config: &Config) -> PathBuf {
+    config.data.join("waxwing.sqlite")
+}
+
+/// Opens the data directory and everything that answers for it.
+pub async fn open(config: &Config) -> Result<Arc<Exchange>, ServerError> {
+    make_private(&config.data).map_err(|error| ServerError::Data(config.data.clone(), error))?;
+    let mut migrations = vec![
+        waxwing_core::MIGRATIONS,
+        waxwing_core::mailbox_store::MIGRATIONS,
+    ];
+    migrations.extend(waxwing_xeps::migrations());
+    let database = Database::open(&database_path(config), &migrations, &db::Options::default())?;
+    let (clock, ids): (Arc<dyn Clock>, Arc<dyn Ids>) = (
+        Arc::new(SystemClock::default()),
+        Arc::new(SystemIds::default()),
+    );
+    let families = scram_families(&mechanisms(config));
+    let accounts = Accounts::open(
+        database.clone(),
+        Arc::clone(&clock),
+        Arc::clone(&ids),
+        families,
+    )
+    .await?;
+    let powers = waxwing_xeps::powers();
+    let settings = settings(config);
+    Ok(Arc::new(Exchange {
+        domain: settings.domain.clone(),
+        settings: ArcSwap::from_pointee(settings),
+        mailbox: Mailbox::open(database.clone()).await?,
+        epoch: next_epoch(&database).await?,
+        accounts,
+        database,
+        registry: Registry::default(),
+        iq_table: IqTable::new(&powers.answer)?,
+        powers,
+        clock,
+        ids,
+    }))
+}
+
+/// The data directory is its owner's alone.
+fn make_private(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+}
+
+/// Counts the starts of this node, so that a session of an earlier one is never taken for another.
+async fn next_epoch(database: &Database) -> Result<u64, DbError> {
+    let next = "INSERT INTO node (name, value) VALUES ('epoch', 1) \
+                ON CONFLICT (name) DO UPDATE SET value = node.value + 1 RETURNING value";
+    let rows = database
+        .batch_returning(vec![Statement::new(next, vec![])])
+        .await?;
+    let epoch = rows
+        .first()
+        .and_then(|rows| rows.first())
+        .map_or(Ok(1), |row| row.int(0))?;
+    Ok(epoch.unsigned_abs())
+}
+
+/// What the configuration decides about the exchange.
+fn settings(config: &Config) -> Settings {
+    let limits = &config.limits;
+    let contact = &config.contact;
+    let contacts = [
+        ("abuse", &contact.abuse),
+        ("admin", &contact.admin),
+        ("feedback", &contact.feedback),
+        ("sales", &contact.sales),
+        ("security", &contact.security),
+        ("status", &contact.status),
+        ("support", &contact.support),
+    ];
+    let published = contacts
+        .into_iter()
+        .filter(|(_, addresses)| !addresses.is_empty());
+    Settings {
+        // The configuration was checked: these are addresses.
+        domain: Jid::parse(&config.domain).expect("a checked domain"),
+        admins: config
+            .admins
+            .iter()
+            .filter_map(|admin| Jid::parse(admin).ok())
+            .collect(),
+        retention_days: config.retention_days,
+        sessions_per_account: limits.sessions_per_account as usize,
+        outbox_bytes: limits.outbox_bytes,
+        roster_items: limits.roster_items as usize,
+        mailbox_messages: limits.mailbox_messages,
+        mailbox_bytes: limits.mailbox_bytes,
+        contacts: published
+            .map(|(kind, list)| (kind.to_owned(), list.clone()))
+            .collect(),
+        open_registration: config.registration.mode == RegistrationMode::Open,
+        registrations_per_hour: limits.registrations_per_hour,
+        stanza_bytes_before_login: limits.stanza_bytes_before_login,
+        stanza_bytes: limits.stanza_bytes,
+        negotiation_seconds: limits.negotiation_timeout.as_secs(),
+        idle_seconds: limits.ping_after_silence.as_secs(),
+        anonymous: config.auth.anonymous,
+    }
+}
+
+/// The mechanisms that are configured, in their order.
+fn mechanisms(config: &Config) -> Vec<Mechanism> {
+    let listed = config
+        .auth
+        .mechanisms
+        .iter()
+        .filter_map(|name| name.parse().ok());
+    let anonymous = config.auth.anonymous.then_some(Mechanism::Anonymous);
+    listed.chain(anonymous).collect()
+}
+
+/// The SCRAM families whose keys are kept for every account.
+fn scram_families(mechanisms: &[Mechanism]) -> Vec<ScramHash> {
+    let mut families = Vec::new();
+    for hash in mechanisms.iter().filter_map(|mechanism| mechanism.hash()) {
+        if !families.contains(&hash) {
+            families.push(hash);
+        }
+    }
+    families
+}
+
+/// Runs the server until it is told to stop.
+pub async fn serve(
+    config: Config,
+    load: impl Fn() -> Result<Config, Vec<config::Problem>>,
+    logging: Logging,
+) -> Result<(), ServerError> {
+    let exchange = open(&config).await?;
+    let (stop, stopping) = watch::channel(false);
+    let (alive, mut ended) = mpsc::channel(1);
+    let listeners = bind(&config)?;
+    let socket = admin::listen(&config.data)?;
+    let shared = Arc::new(Shared {
+        tls: TlsContext::load(&config, SystemTime::now())?,
+        wheel: Wheel::new(Arc::clone(&exchange.clock)),
+        mechanisms: mechanisms(&config),
+        config: ArcSwap::from_pointee(config),
+        connections: Arc::default(),
+        failures: crate::throttle::Failures::default(),
+        stopping: stopping.clone(),
+        exchange,
+    });
+    announce(&listeners)?;
+    for (listener, direct_tls) in listeners {
+        let (shared, stopping) = (Arc::clone(&shared), stopping.clone());
+        tokio::spawn(listener::accept(
+            shared,
+            listener,
+            direct_tls,
+            stopping,
+            alive.clone(),
+        ));
+    }
+    drop(alive);
+    let background = tokio::spawn(background(Arc::clone(&shared)));
+    let wheel = tokio::spawn({
+        let shared = Arc::clone(&shared);
+        async move { shared.wheel.turn().await }
+    });
+    let admin = tokio::spawn(admin::serve(Arc::clone(&shared), socket));
+    let outcome = until_stopped(&shared, load, &logging).await;
+    stop.send_replace(true);
+    close_sessions(&shared.exchange);
+    if tokio::time::timeout(DRAIN, ended.recv()).await.is_err() {
+        tracing::warn!("some connections did not end in time");
+    }
+    background.abort();
+    wheel.abort();
+    admin.abort();
+    admin::remove(&shared.config.load().data);
+    shared.exchange.database.clone().close().await;
+    tracing::info!("stopped");
+    outcome
+}
+
+fn bind(config: &Config) -> Result<Vec<(TcpListener, bool)>, ServerError> {
+    let plain = config.listen.c2s.iter().map(|address| (*address, false));
+    let direct = config.listen.c2s_tls.iter().map(|address| (*address, true));
+    plain
+        .chain(direct)
+        .map(|(address, direct_tls)| {
+            let listener =
+                listener::bind(address).map_err(|error| ServerError::Listen(address, error))?;
+            Ok((listener, direct_tls))
+        })
+        .collect()
+}
+
+/// The one line on standard output that says where the server really listens.
+fn announce(listeners: &[(TcpListener, bool)]) -> Result<(), ServerError> {
+    let mut line = String::from("ready");
+    for (name, direct) in [("c2s", false), ("c2s_tls", true)] {
+        let addresses: Vec<String> = listeners
+            .iter()
+            .filter(|(_, direct_tls)| *direct_tls == direct)
+            .map(|(listener, _)| listener.local_addr().map(|address| address.to_string()))
+            .collect::<Result<_, _>>()?;
+        if !addresses.is_empty() {
+            line += &format!(" {name}={}", addresses.join(","));
+        }
+    }
+    let mut out = std::io::stdout();
+    writeln!(out, "{line}")?;
+    out.flush()?;
+    tracing::info!("{line}");
+    Ok(())
+}
+
+async fn until_stopped(
+    shared: &Shared,
+    load: impl Fn() -> Result<Config, Vec<config::Problem>>,
+    logging: &Logging,
+) -> Result<(), ServerError> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            _ = hangup.recv() => reload(shared, load(), logging),
+            error = shared.exchange.database.failed() => {
+                tracing::error!(%error, "the database failed: nothing can be kept, so the server stops");
+                return Err(error.into());
+            }
+        }
+    }
+}
+
+/// Takes a new configuration as a whole, or none of it, and says what changed.
+fn reload(shared: &Shared, loaded: Result<Config, Vec<config::Problem>>, logging: &Logging) {
+    let new = match loaded {
+        Ok(new) => new,
+        Err(problems) => {
+            problems
+                .iter()
+                .for_each(|problem| tracing::error!("{problem}"));
+            tracing::error!("the configuration has mistakes; the old one stays");
+            return;
+        }
+    };
+    if let Err(error) = shared.tls.reload(&new, SystemTime::now()) {
+        tracing::error!(%error, "the certificate cannot be used; the old configuration stays");
+        return;
+    }
+    let changes = config::diff(&shared.config.load(), &new);
+    for change in &changes {
+        let note = if change.needs_restart {
+            " (after a restart)"
+        } else {
+            ""
+        };
+        tracing::info!("{}: {} is now {}{note}", change.key, change.old, change.new);
+    }
+    logging.set_level(&new.log.level);
+    let mut settings = settings(&new);
+    settings.anonymous = shared.exchange.settings.load().anonymous;
+    shared.exchange.settings.store(Arc::new(settings));
+    shared.config.store(Arc::new(new));
+    tracing::info!(
+        "loaded the configuration again, {} keys changed",
+        changes.len()
+    );
+}
+
+async fn background(shared: Arc<Shared>) {
+    let every = |time| tokio::time::interval(time);
+    let (mut expiry, mut eviction, mut certificate) = (
+        every(EXPIRY_EVERY),
+        every(EVICTION_EVERY),
+        every(CERTIFICATE_EVERY),
+    );
+    loop {
+        tokio::select! {
+            _ = expiry.tick() => match shared.exchange.expire_mailbox().await {
+                Ok(0) => {}
+                Ok(expired) => tracing::info!(expired, "messages waited too long and were removed"),
+                Err(error) => tracing::error!(%error, "expiry"),
+            },
+            _ = eviction.tick() => {
+                shared.exchange.registry.evict_idle();
+            }
+            _ = certificate.tick() => {
+                if let Err(error) = shared.tls.reload(&shared.config.load(), SystemTime::now()) {
+                    tracing::error!(%error, "the certificate could not be renewed");
+                }
+            }
+        }
+    }
+}
+
+fn close_sessions(exchange: &Exchange) {
+    for account in exchange.registry.all() {
+        for bound in &account.lock().sessions {
+            let error = StreamError::new(StreamCondition::SystemShutdown);
+            bound.session.outbox.close(Close::Error(error));
+        }
+    }
+}
