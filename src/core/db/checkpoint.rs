@@ -3,7 +3,8 @@
 //! A thread copies the pages as soon as the log has grown by [`STEP_PAGES`]; commits go on
 //! meanwhile. Such a copy never quite catches up with a busy writer, and SQLite starts the log anew
 //! only when all of it is copied: beyond [`LIMIT_PAGES`] the writer itself copies the small rest
-//! between two commits. When no one writes, the log is emptied.
+//! between two commits, and at twice that length it does so whatever the rest is. When no one writes,
+//! the log is emptied.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -51,6 +52,8 @@ pub(super) struct Checkpoints {
     waiting: AtomicUsize,
     /// Commits since the log was last emptied.
     commits: AtomicUsize,
+    /// Held while pages are copied: SQLite lets one connection do it and turns a second away.
+    copying: Mutex<()>,
     thread: Mutex<Option<Thread>>,
 }
 
@@ -83,8 +86,13 @@ pub(super) fn committed(writer: &Connection, shared: &Shared, bytes: usize) {
     };
     let waiting = log.pages.saturating_sub(log.copied);
     checkpoints.waiting.store(waiting, Relaxed);
-    if log.pages >= LIMIT_PAGES && waiting < 2 * STEP_PAGES {
+    if log.pages >= 2 * LIMIT_PAGES {
+        let _turn = checkpoints.copying.lock();
         checkpoint(writer, shared, Mode::Passive);
+    } else if log.pages >= LIMIT_PAGES && waiting < 2 * STEP_PAGES {
+        if let Some(_turn) = checkpoints.copying.try_lock() {
+            checkpoint(writer, shared, Mode::Passive);
+        }
     } else if waiting >= STEP_PAGES {
         checkpoints.wake();
     }
@@ -96,6 +104,7 @@ pub(super) fn run(connection: &Connection, shared: &Arc<Shared>) {
     let mut seen = 0;
     while !shared.writer_ended() {
         if checkpoints.waiting.swap(0, Relaxed) >= STEP_PAGES {
+            let _turn = checkpoints.copying.lock();
             checkpoint(connection, shared, Mode::Passive);
             continue;
         }
@@ -119,6 +128,7 @@ pub(super) fn run(connection: &Connection, shared: &Arc<Shared>) {
 }
 
 fn empty(connection: &Connection, shared: &Shared) -> bool {
+    let _turn = shared.checkpoints.copying.lock();
     checkpoint(connection, shared, Mode::Passive);
     checkpoint(connection, shared, Mode::Truncate).is_some_and(|log| log.pages == 0)
 }

@@ -69,10 +69,10 @@ impl Writer {
                 counters.commits.fetch_add(1, Relaxed);
                 counters.batches.fetch_add(jobs.len() as u64, Relaxed);
                 let bytes = jobs.iter().map(Weigh::bytes).sum();
-                checkpoint::committed(&self.connection, &self.shared, bytes);
                 for (job, result) in jobs.into_iter().zip(results) {
                     job.finish(result);
                 }
+                checkpoint::committed(&self.connection, &self.shared, bytes);
             }
             Err(Fault::Fatal(cause)) => {
                 let error = self.shared.fail(&cause);

@@ -16,8 +16,8 @@ use super::{Mailbox, Usage, sql, unsigned};
 /// Rows in the tail at which a move begins.
 pub(super) const MOVE_AT: usize = 65_536;
 
-/// Rows entered into the index by one batch.
-const PIECE: usize = 512;
+/// Pieces that a move is cut into: large enough to be cheap, small enough to let others pass.
+const PIECES: usize = 128;
 
 /// Rows read at once when the tail is rebuilt.
 const LOAD: i64 = 8192;
@@ -196,6 +196,7 @@ impl State {
                 running: false,
             });
         }
+        let rows = (move_at / PIECES).max(1);
         let moving = self.moving.as_mut().filter(|moving| !moving.running)?;
         moving.running = true;
         let up_to = moving.up_to;
