@@ -4,6 +4,7 @@
 //! [`super::SECTIONS`]. What is valid is collected in a table, and the table becomes the
 //! [`Config`] in the end.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -101,7 +102,7 @@ impl Reader<'_> {
     fn entry(
         &mut self,
         section: &'static Section,
-        name: &Spanned<std::borrow::Cow<'_, str>>,
+        name: &Spanned<Cow<'_, str>>,
         value: &Spanned<DeValue<'_>>,
     ) {
         let Some(key) = section.keys.iter().find(|key| key.name == *name.get_ref()) else {
