@@ -5,6 +5,9 @@
 
 use std::borrow::Cow;
 
+use crate::dom::escape_text;
+use crate::framing::characters::is_char;
+
 mod condition;
 mod stanza;
 mod stream;
@@ -13,28 +16,17 @@ pub use condition::Condition;
 pub use stanza::{ErrorType, StanzaError};
 pub use stream::{StreamCondition, StreamError};
 
-/// Appends `text` as XML character data.
-fn push_text(out: &mut String, text: &str) {
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            c => out.push(c),
-        }
-    }
-}
-
 /// Appends the `<text/>` that describes an error, in the namespace of its condition.
 fn push_description(out: &mut String, namespace: &str, text: &str) {
     out.push_str("<text xmlns='");
     out.push_str(namespace);
     out.push_str("' xml:lang='en'>");
-    push_text(out, text);
+    out.push_str(&escape_text(text));
     out.push_str("</text>");
 }
 
-/// Replaces what XML 1.0 §2.2 cannot carry: an error text may quote anything.
+/// Replaces what XML 1.0 §2.2 cannot carry: an error text may quote anything, and an element is not
+/// always written by us.
 fn legal(text: Cow<'static, str>) -> Cow<'static, str> {
     if text.chars().all(is_char) {
         return text;
@@ -44,9 +36,4 @@ fn legal(text: Cow<'static, str>) -> Cow<'static, str> {
             .map(|c| if is_char(c) { c } else { '\u{FFFD}' })
             .collect(),
     )
-}
-
-/// The production `Char` of XML 1.0 §2.2.
-fn is_char(c: char) -> bool {
-    matches!(c, '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..)
 }

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::{legal, push_description, push_text};
+use super::{legal, push_description};
+use crate::dom::escape_text;
 use crate::ns;
 
 /// Why a stream ends: the content of its `<stream:error/>` (RFC 6120 §4.9.2).
@@ -40,7 +41,7 @@ impl StreamError {
         }
         if let StreamCondition::SeeOtherHost(host) = &self.condition {
             out.push_str("'>");
-            push_text(&mut out, host);
+            out.push_str(&escape_text(host));
             out.push_str("</");
             out.push_str(name);
             out.push('>');
