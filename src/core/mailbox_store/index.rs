@@ -205,10 +205,10 @@ impl State {
             .range((Bound::Excluded(moving.done), Bound::Unbounded))
             .map(|(key, _)| *key)
             .filter(|(_, id)| *id <= up_to)
-            .take(PIECE)
+            .take(rows)
             .collect();
         Some(Piece {
-            last: keys.len() < PIECE,
+            last: keys.len() < rows,
             keys,
             up_to,
         })
