@@ -13,6 +13,3 @@ pub(crate) use escape::{escaped_attr_len, push_attr};
 pub(crate) use read::parse_with;
 pub use read::{DomError, parse};
 pub use write::serialize;
-
-/// Elements within each other that are read or written; one more than framing lets pass.
-const MAX_DEPTH: usize = 81;

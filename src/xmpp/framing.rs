@@ -15,6 +15,7 @@ use crate::stanza::{Envelope, Frame};
 pub mod characters;
 mod error;
 pub mod header;
+mod list;
 mod scan;
 mod scope;
 mod tag;
@@ -26,12 +27,15 @@ pub use header::StreamHeader;
 
 use characters::skip_space;
 use header::{HeaderPrefix, USUAL_PREFIXES, UnusualRoot};
-use scan::{Finish, MAX_ATTRIBUTES, MAX_DEPTH, Rules, Scanner};
+use scan::{Finish, Rules, Scanner};
 use scope::Surroundings;
 
 /// How much of the input is appended to a partial unit at a time: what lies after its end is
 /// copied in vain.
 const CHUNK: usize = 4096;
+
+/// Elements within each other in what the server writes.
+pub(crate) const MAX_DEPTH: u16 = 80;
 
 /// How large a unit may be. Beyond, the stream ends with `policy-violation`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,11 +44,13 @@ pub struct Limits {
     pub max_bytes: usize,
     /// Elements of one stanza, itself among them.
     pub max_elements: u32,
-    /// Elements within each other, the stanza itself among them; 80 at most.
+    /// Elements within each other, the stanza itself among them.
     pub max_depth: u16,
-    /// Attributes of one element, namespace declarations among them; 96 at most.
+    /// Attributes of one element, namespace declarations among them.
     pub max_attributes: u16,
-    /// Bytes of one qualified name.
+    /// Namespace declarations in scope at one place of a stanza.
+    pub max_namespaces: u16,
+    /// Bytes of one qualified name or of one namespace name.
     pub max_name: u16,
 }
 
@@ -55,6 +61,7 @@ impl Limits {
         max_elements: 64,
         max_depth: 16,
         max_attributes: 32,
+        max_namespaces: 32,
         max_name: 256,
     };
 
@@ -64,16 +71,18 @@ impl Limits {
         max_elements: 16_384,
         max_depth: 64,
         max_attributes: 64,
+        max_namespaces: 64,
         max_name: 1024,
     };
 
-    /// For what the server has accepted before and may have wrapped since.
+    /// For what the server has accepted before, and may have wrapped or written anew since.
     const STORED: Self = Self {
         max_bytes: u32::MAX as usize,
         max_elements: u32::MAX,
-        max_depth: MAX_DEPTH as u16,
-        max_attributes: MAX_ATTRIBUTES as u16,
-        max_name: 1024,
+        max_depth: MAX_DEPTH,
+        max_attributes: 256,
+        max_namespaces: 256,
+        max_name: 8192,
     };
 }
 

@@ -7,7 +7,6 @@ use minidom::rxml::{Namespace, NcName};
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
-use super::MAX_DEPTH;
 use crate::framing::header::{HeaderPrefix, USUAL_PREFIXES};
 use crate::framing::{self, value};
 use crate::ns;
@@ -93,7 +92,7 @@ impl<'a> Builder<'a> {
     }
 
     fn start(&mut self, start: &BytesStart<'_>) -> Result<(), DomError> {
-        if self.open.len() >= MAX_DEPTH {
+        if self.open.len() >= usize::from(framing::MAX_DEPTH) {
             return Err(DomError);
         }
         self.flush_text();

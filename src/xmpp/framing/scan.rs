@@ -5,14 +5,10 @@
 //! the `<` of the root. [`super::text`] and [`super::tag`] hold the states; here is what they work
 //! on.
 
-use super::scope::{Scope, Surroundings, name_of};
+use super::list::List;
+use super::scope::{Identity, Scope, Surroundings, name_of};
 use super::{Limits, Reason, value};
 use crate::stanza::{Children, Envelope, Kind, Namespace, Span};
-
-/// Elements that may be open at one place, whatever the limits say.
-pub(super) const MAX_DEPTH: usize = 80;
-/// Attributes of one element, whatever the limits say.
-pub(super) const MAX_ATTRIBUTES: usize = 96;
 
 /// What the next byte belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +81,7 @@ pub(super) struct Open {
     name: u32,
     name_len: u16,
     /// Declarations in scope outside of it.
-    scope: u8,
+    scope: u16,
 }
 
 impl Open {
@@ -102,6 +98,8 @@ pub(super) struct Attribute {
     name_len: u16,
     /// Without the colon; nothing if there is no prefix.
     prefix_len: u16,
+    /// Of the prefix, once that is resolved.
+    namespace: Identity,
 }
 
 impl Attribute {
@@ -118,10 +116,6 @@ impl Attribute {
     fn local(self) -> Span {
         Span::new(self.prefix().end() + 1, self.name().end())
     }
-
-    fn is_prefixed(self) -> bool {
-        self.prefix_len > 0
-    }
 }
 
 /// The state of a scan.
@@ -134,8 +128,6 @@ pub(super) struct Scanner {
     /// Whether the start tag of a stream is scanned, and not a whole element.
     is_header: bool,
     has_prefixed_attributes: bool,
-    depth: u8,
-    attribute_count: u8,
     /// The prefix of the start tag at hand, without the colon.
     tag_prefix_len: u16,
     elements: u32,
@@ -148,8 +140,8 @@ pub(super) struct Scanner {
     /// The `&` of the reference at hand.
     pub(super) reference: usize,
     scope: Scope,
-    stack: [Open; MAX_DEPTH],
-    attributes: [Attribute; MAX_ATTRIBUTES],
+    open: List<Open>,
+    attributes: List<Attribute>,
     envelope: Envelope,
 }
 
@@ -162,8 +154,6 @@ impl Scanner {
             quote: 0,
             is_header: false,
             has_prefixed_attributes: false,
-            depth: 0,
-            attribute_count: 0,
             tag_prefix_len: 0,
             elements: 0,
             at: 0,
@@ -171,8 +161,8 @@ impl Scanner {
             colon: 0,
             reference: 0,
             scope: Scope::new(),
-            stack: [Open::default(); MAX_DEPTH],
-            attributes: [Attribute::default(); MAX_ATTRIBUTES],
+            open: List::new(),
+            attributes: List::new(),
             envelope: Envelope::default(),
         }
     }
@@ -202,7 +192,7 @@ impl Scanner {
                 State::AttributeName => self.attribute_name(bytes, rules)?,
                 State::Equals => self.equals(bytes)?,
                 State::Quote => self.open_quote(bytes)?,
-                State::Value => self.value(bytes)?,
+                State::Value => self.value(bytes, rules)?,
                 State::EmptyTagEnd => self.empty_tag_end(bytes, rules)?,
                 State::EndName => self.end_name(bytes, rules)?,
                 State::EndTagEnd => self.end_tag_end(bytes)?,
@@ -238,13 +228,12 @@ impl Scanner {
 
     /// Whether no element is open.
     pub(super) fn is_outside(&self) -> bool {
-        self.depth == 0
+        self.open.len() == 0
     }
 
     /// The innermost open element.
     pub(super) fn innermost(&self) -> Option<Open> {
-        let index = usize::from(self.depth).checked_sub(1)?;
-        self.stack.get(index).copied()
+        self.open.last()
     }
 
     /// Opens an element whose name has been read.
@@ -254,25 +243,20 @@ impl Scanner {
         prefix_len: u16,
         rules: &Rules<'_>,
     ) -> Result<(), Reason> {
-        if u16::from(self.depth) >= rules.limits.max_depth {
+        if self.open.len() >= usize::from(rules.limits.max_depth) {
             return Err(Reason::TooDeep);
         }
         self.elements += 1;
         if self.elements > rules.limits.max_elements {
             return Err(Reason::TooManyElements);
         }
-        let slot = self
-            .stack
-            .get_mut(usize::from(self.depth))
-            .ok_or(Reason::TooDeep)?;
-        *slot = Open {
+        self.open.push(Open {
             name: name.start() as u32,
             name_len: name.len() as u16,
             scope: self.scope.len(),
-        };
-        self.depth += 1;
+        });
         self.tag_prefix_len = prefix_len;
-        self.attribute_count = 0;
+        self.attributes.truncate(0);
         self.has_prefixed_attributes = false;
         Ok(())
     }
@@ -285,47 +269,49 @@ impl Scanner {
         prefix_len: u16,
         rules: &Rules<'_>,
     ) -> Result<(), Reason> {
-        let count = usize::from(self.attribute_count);
-        if count >= usize::from(rules.limits.max_attributes) {
+        if self.attributes.len() >= usize::from(rules.limits.max_attributes) {
             return Err(Reason::TooManyAttributes);
         }
-        let earlier = self.attributes[..count]
+        let earlier = self
+            .attributes
             .iter()
             .any(|a| usize::from(a.name_len) == name.len() && a.name().of(bytes) == name.of(bytes));
         if earlier {
             return Err(Reason::DuplicateAttribute);
         }
-        let slot = self
-            .attributes
-            .get_mut(count)
-            .ok_or(Reason::TooManyAttributes)?;
-        *slot = Attribute {
+        self.attributes.push(Attribute {
             name: name.start() as u32,
             name_len: name.len() as u16,
             prefix_len,
-        };
-        self.has_prefixed_attributes |= slot.is_prefixed();
-        self.attribute_count += 1;
+            namespace: Identity::UNRESOLVED,
+        });
+        self.has_prefixed_attributes |= prefix_len > 0;
         Ok(())
     }
 
     /// Takes the value of the attribute that was pushed last.
-    pub(super) fn end_attribute(&mut self, bytes: &[u8], value: Span) -> Result<(), Reason> {
-        let Some(attribute) = usize::from(self.attribute_count)
-            .checked_sub(1)
-            .and_then(|last| self.attributes.get(last).copied())
-        else {
+    pub(super) fn end_attribute(
+        &mut self,
+        bytes: &[u8],
+        value: Span,
+        rules: &Rules<'_>,
+    ) -> Result<(), Reason> {
+        let Some(attribute) = self.attributes.last() else {
             return Ok(());
         };
         let name = attribute.name().of(bytes);
         if name == b"xmlns" {
             let none = Span::new(value.start(), value.start());
-            return self.scope.declare(bytes, none, value);
+            return self
+                .scope
+                .declare(bytes, none, value, rules.limits, rules.around);
         }
         if attribute.prefix().of(bytes) == b"xmlns" {
-            return self.scope.declare(bytes, attribute.local(), value);
+            return self
+                .scope
+                .declare(bytes, attribute.local(), value, rules.limits, rules.around);
         }
-        if self.depth == 1 {
+        if self.open.len() == 1 {
             match name {
                 b"to" => self.envelope.to = value,
                 b"from" => self.envelope.from = value,
@@ -351,8 +337,8 @@ impl Scanner {
         };
         let prefix_len = usize::from(self.tag_prefix_len);
         let prefix = Span::new(name.start(), name.start() + prefix_len);
-        let namespace = self.resolve(bytes, prefix.of(bytes), rules.around);
-        let namespace = match namespace {
+        let resolved = self.resolve(bytes, prefix.of(bytes), rules.around);
+        let (namespace, _) = match resolved {
             Err(_) if self.is_header => return Err(Reason::NotAStream),
             other => other?,
         };
@@ -363,7 +349,7 @@ impl Scanner {
             0 => name,
             _ => Span::new(prefix.end() + 1, name.end()),
         };
-        match self.depth {
+        match self.open.len() {
             1 => self.enter_root(bytes, local, namespace, is_empty),
             2 => self.enter_child(bytes, local, namespace, rules.around),
             _ => {}
@@ -382,10 +368,10 @@ impl Scanner {
     pub(super) fn close(&mut self) -> Step {
         if let Some(open) = self.innermost() {
             self.scope.leave(open.scope);
-            self.depth -= 1;
+            self.open.truncate(self.open.len() - 1);
         }
         self.state = State::Content;
-        if self.depth == 0 {
+        if self.is_outside() {
             return Step::Done(Finish::Element);
         }
         Step::Next
@@ -430,40 +416,34 @@ impl Scanner {
         bytes: &[u8],
         prefix: &[u8],
         around: Surroundings<'_>,
-    ) -> Result<Namespace, Reason> {
-        let namespace = self.scope.resolve(bytes, prefix, around)?;
-        if let Namespace::Header(index) = namespace {
+    ) -> Result<(Namespace, Identity), Reason> {
+        let resolved = self.scope.resolve(bytes, prefix, around)?;
+        if let (Namespace::Header(index), _) = resolved {
             self.envelope.header_prefixes |= 1 << index;
         }
-        Ok(namespace)
+        Ok(resolved)
     }
 
     /// Every prefix is declared, and no two attributes have one expanded name.
     fn check_attributes(&mut self, bytes: &[u8], around: Surroundings<'_>) -> Result<(), Reason> {
-        for index in 0..usize::from(self.attribute_count) {
-            let attribute = self.attributes[index];
+        for index in 0..self.attributes.len() {
+            let Some(mut attribute) = self.attributes.get(index) else {
+                break;
+            };
             let prefix = attribute.prefix().of(bytes);
-            if matches!(prefix, b"" | b"xml" | b"xmlns") {
+            if matches!(prefix, b"" | b"xmlns") {
                 continue;
             }
-            let namespace = self.resolve(bytes, prefix, around)?;
-            for earlier in 0..index {
-                let other = self.attributes[earlier];
-                if !other.is_prefixed() || other.prefix().of(bytes) == b"xmlns" {
-                    continue;
-                }
-                if other.local().of(bytes) != attribute.local().of(bytes) {
-                    continue;
-                }
-                let theirs = self.resolve(bytes, other.prefix().of(bytes), around)?;
-                let (a, b) = (
-                    name_of(namespace, bytes, around),
-                    name_of(theirs, bytes, around),
-                );
-                if value::same(a, b) {
-                    return Err(Reason::DuplicateAttribute);
-                }
+            attribute.namespace = self.resolve(bytes, prefix, around)?.1;
+            let same = |earlier: &Attribute| {
+                earlier.namespace == attribute.namespace
+                    && earlier.prefix_len > 0
+                    && earlier.local().of(bytes) == attribute.local().of(bytes)
+            };
+            if self.attributes.iter().take(index).any(same) {
+                return Err(Reason::DuplicateAttribute);
             }
+            self.attributes.set(index, attribute);
         }
         Ok(())
     }

@@ -1,14 +1,28 @@
 //! Which namespace declarations hold at a place in a stanza.
 
 use super::header::HeaderPrefix;
-use super::{Reason, value};
+use super::list::List;
+use super::{Limits, Reason, value};
 use crate::ns;
 use crate::stanza::{Namespace, Span};
 
-/// Declarations that may be in scope at one place.
-pub(super) const MAX_DECLARATIONS: usize = 64;
-/// The longest namespace name, in bytes.
-const MAX_NAMESPACE: usize = 1024;
+/// A number that two namespaces share if, and only if, they are the same. It holds as long as both
+/// are in scope, and spares comparing their names again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Identity(u16);
+
+impl Identity {
+    const NONE: Self = Self(u16::MAX);
+    const CONTENT: Self = Self(u16::MAX - 1);
+    const XML: Self = Self(u16::MAX - 2);
+    /// Not yet looked for.
+    pub(super) const UNRESOLVED: Self = Self(u16::MAX - 3);
+
+    /// A namespace of the stream header: the first prefix that stands for it.
+    fn header(index: usize) -> Self {
+        Self(0x8000 | index as u16)
+    }
+}
 
 #[derive(Clone, Copy, Default)]
 struct Declaration {
@@ -17,6 +31,9 @@ struct Declaration {
     /// Nothing for the default namespace.
     prefix_len: u16,
     namespace_len: u16,
+    identity: Identity,
+    /// Whether the name stands as it is, without references.
+    is_plain: bool,
 }
 
 impl Declaration {
@@ -43,31 +60,29 @@ pub(super) struct Surroundings<'a> {
 
 /// The declarations in scope, innermost last.
 pub(super) struct Scope {
-    declarations: [Declaration; MAX_DECLARATIONS],
-    len: u8,
+    declarations: List<Declaration>,
 }
 
 impl Scope {
     pub(super) fn new() -> Self {
         Self {
-            declarations: [Declaration::default(); MAX_DECLARATIONS],
-            len: 0,
+            declarations: List::new(),
         }
     }
 
     /// How many declarations are in scope: to be given to [`Self::leave`].
-    pub(super) fn len(&self) -> u8 {
-        self.len
+    pub(super) fn len(&self) -> u16 {
+        self.declarations.len() as u16
     }
 
     /// Forgets the declarations of an element that has ended.
-    pub(super) fn leave(&mut self, len: u8) {
-        self.len = len;
+    pub(super) fn leave(&mut self, len: u16) {
+        self.declarations.truncate(usize::from(len));
     }
 
     /// The declarations in scope as (prefix, namespace), outermost first.
     pub(super) fn iter(&self) -> impl Iterator<Item = (Span, Span)> {
-        self.declarations[..usize::from(self.len)]
+        self.declarations
             .iter()
             .map(|d| (d.prefix(), d.namespace()))
     }
@@ -78,23 +93,46 @@ impl Scope {
         bytes: &[u8],
         prefix: Span,
         namespace: Span,
+        limits: &Limits,
+        around: Surroundings<'_>,
     ) -> Result<(), Reason> {
-        let (prefix_len, namespace_len) = (prefix.len() as u16, namespace.len() as u16);
-        if namespace.len() > MAX_NAMESPACE {
+        if namespace.len() > usize::from(limits.max_name) {
             return Err(Reason::NameTooLong);
         }
-        check(prefix.of(bytes), namespace.of(bytes))?;
-        let slot = self
-            .declarations
-            .get_mut(usize::from(self.len))
-            .ok_or(Reason::TooManyNamespaces)?;
-        *slot = Declaration {
+        if self.declarations.len() >= usize::from(limits.max_namespaces) {
+            return Err(Reason::TooManyNamespaces);
+        }
+        let name = namespace.of(bytes);
+        let is_plain = value::is_plain(name);
+        let is = |other: &[u8]| name == other || (!is_plain && value::same(name, other));
+        check(prefix.of(bytes), is)?;
+        let identity = if name.is_empty() {
+            Identity::NONE
+        } else if is(ns::XML.as_bytes()) {
+            Identity::XML
+        } else if is(around.content.as_bytes()) {
+            Identity::CONTENT
+        } else if let Some(index) = header_index(around, is) {
+            Identity::header(index)
+        } else {
+            let same = |d: &&Declaration| {
+                let other = d.namespace().of(bytes);
+                name == other || (!(is_plain && d.is_plain) && value::same(name, other))
+            };
+            let new = Identity(self.len());
+            self.declarations
+                .iter()
+                .find(same)
+                .map_or(new, |d| d.identity)
+        };
+        self.declarations.push(Declaration {
             prefix_start: prefix.start() as u32,
             namespace_start: namespace.start() as u32,
-            prefix_len,
-            namespace_len,
-        };
-        self.len += 1;
+            prefix_len: prefix.len() as u16,
+            namespace_len: namespace.len() as u16,
+            identity,
+            is_plain,
+        });
         Ok(())
     }
 
@@ -104,41 +142,35 @@ impl Scope {
         bytes: &[u8],
         prefix: &[u8],
         around: Surroundings<'_>,
-    ) -> Result<Namespace, Reason> {
-        if let Some(span) = self.find(bytes, prefix) {
-            let raw = span.of(bytes);
-            if raw.is_empty() {
-                return Ok(Namespace::None);
-            }
-            if value::same(raw, around.content.as_bytes()) {
-                return Ok(Namespace::Content);
-            }
-            return Ok(Namespace::Declared(span));
+    ) -> Result<(Namespace, Identity), Reason> {
+        let has_prefix = |d: &&Declaration| {
+            usize::from(d.prefix_len) == prefix.len() && d.prefix().of(bytes) == prefix
+        };
+        if let Some(found) = self.declarations.iter().rev().find(has_prefix) {
+            let namespace = match found.identity {
+                Identity::NONE => Namespace::None,
+                Identity::CONTENT => Namespace::Content,
+                _ => Namespace::Declared(found.namespace()),
+            };
+            return Ok((namespace, found.identity));
         }
         if prefix.is_empty() {
-            return Ok(Namespace::Content);
+            return Ok((Namespace::Content, Identity::CONTENT));
         }
         if prefix == b"xml" {
-            return Ok(Namespace::Xml);
+            return Ok((Namespace::Xml, Identity::XML));
         }
         let index = around
             .prefixes
             .iter()
             .position(|declared| declared.prefix.as_bytes() == prefix)
             .ok_or(Reason::UndeclaredPrefix)?;
-        if around.prefixes[index].namespace == around.content {
-            return Ok(Namespace::Content);
+        let name = &around.prefixes[index].namespace;
+        if name == around.content {
+            return Ok((Namespace::Content, Identity::CONTENT));
         }
-        Ok(Namespace::Header(index as u8))
-    }
-
-    /// The declaration inside of the stanza for a prefix.
-    fn find(&self, bytes: &[u8], prefix: &[u8]) -> Option<Span> {
-        self.declarations[..usize::from(self.len)]
-            .iter()
-            .rev()
-            .find(|d| usize::from(d.prefix_len) == prefix.len() && d.prefix().of(bytes) == prefix)
-            .map(|d| d.namespace())
+        let first = header_index(around, |other| name.as_bytes() == other).unwrap_or(index);
+        Ok((Namespace::Header(index as u8), Identity::header(first)))
     }
 }
 
@@ -160,16 +192,24 @@ pub(super) fn name_of<'a>(
     }
 }
 
-/// The constraints on declarations (Namespaces in XML 1.0 §2.2, §3).
-fn check(prefix: &[u8], namespace: &[u8]) -> Result<(), Reason> {
-    let is_xml = value::same(namespace, ns::XML.as_bytes());
-    if prefix == b"xmlns" || value::same(namespace, ns::XMLNS.as_bytes()) {
+/// The first prefix of the stream header whose namespace is the one looked for.
+fn header_index(around: Surroundings<'_>, is: impl Fn(&[u8]) -> bool) -> Option<usize> {
+    around
+        .prefixes
+        .iter()
+        .position(|declared| is(declared.namespace.as_bytes()))
+}
+
+/// The constraints on a declaration (Namespaces in XML 1.0 §2.2, §3), where `is` compares with the
+/// name that is declared.
+fn check(prefix: &[u8], is: impl Fn(&[u8]) -> bool) -> Result<(), Reason> {
+    if prefix == b"xmlns" || is(ns::XMLNS.as_bytes()) {
         return Err(Reason::ReservedNamespace);
     }
-    if is_xml != (prefix == b"xml") {
+    if is(ns::XML.as_bytes()) != (prefix == b"xml") {
         return Err(Reason::ReservedNamespace);
     }
-    if namespace.is_empty() && !prefix.is_empty() {
+    if !prefix.is_empty() && is(b"") {
         return Err(Reason::EmptyNamespace);
     }
     Ok(())

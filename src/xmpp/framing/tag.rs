@@ -115,7 +115,7 @@ impl Scanner {
         }
     }
 
-    pub(super) fn value(&mut self, bytes: &[u8]) -> Result<Step, Reason> {
+    pub(super) fn value(&mut self, bytes: &[u8], rules: &Rules<'_>) -> Result<Step, Reason> {
         loop {
             self.at = skip_value(bytes, self.at);
             let Some(&byte) = bytes.get(self.at) else {
@@ -126,7 +126,7 @@ impl Scanner {
                     let value = Span::new(self.mark, self.at);
                     self.at += 1;
                     self.state = State::InTag;
-                    self.end_attribute(bytes, value)?;
+                    self.end_attribute(bytes, value, rules)?;
                     return Ok(Step::Next);
                 }
                 b'\'' | b'"' => self.at += 1,
