@@ -1,8 +1,8 @@
 //! Addresses: the JID of RFC 7622 as a cheap, immutable value.
 //!
 //! A [`Jid`] always holds a *prepared* address, so that equality, hashing and map look-ups are
-//! comparisons of text. [`prepare`] says how each part is brought into that form;
-//! [`tolerant`] does the same for addresses that other servers have made by older rules.
+//! comparisons of text. `prepare` says how each part is brought into that form;
+//! `tolerant` does the same for addresses that other servers have made by older rules.
 
 use std::{borrow::Borrow, cmp::Ordering, fmt, hash, str::FromStr, sync::Arc};
 
@@ -88,10 +88,10 @@ impl Jid {
     ///
     /// Whatever `parse` accepts comes out the same. Not to be used for an account of our own.
     pub fn parse_tolerant(text: &str) -> Result<Jid, JidError> {
-        let (local, domain, resource) = split(text);
         if let Ok(strict) = Jid::parse(text) {
             return Ok(strict);
         }
+        let (local, domain, resource) = split(text);
         let domain = tolerant::prepare_domain(domain)?;
         let local = local.map(tolerant::prepare_local).transpose()?;
         let resource = resource.map(tolerant::prepare_resource).transpose()?;

@@ -105,7 +105,7 @@ impl ScramKeys {
     }
 
     /// Whether these keys are of this password: the check of PLAIN for an account that has only
-    /// SCRAM keys. Costs as much as [`derive`].
+    /// SCRAM keys. Costs as much as [`derive()`].
     #[must_use]
     pub fn verify(&self, password: &Password) -> bool {
         let candidate = derive(self.hash, password, &self.salt, self.iterations);
