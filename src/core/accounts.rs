@@ -86,7 +86,7 @@ impl Accounts {
         let rows = database.query(select, vec![]).await?;
         let secret = rows
             .first()
-            .ok_or_else(|| DbError::Unexpected("secret"))?
+            .ok_or(DbError::Unexpected("secret"))?
             .blob(0)?
             .to_vec();
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);

@@ -73,53 +73,69 @@ impl Exchange {
         if verdict.push {
             self.push_item(account, contact);
         }
+        // The contact sees the user go before it learns that it may not see it (§3.2.2), and sees
+        // its presence after it learned that it may (§3.1.5).
+        if verdict.send_presence == Some(false) {
+            self.send_presence_to(account, contact, false);
+        }
         if verdict.route {
             if !self.is_local(contact) {
                 return Err(StanzaError::remote_server_not_found());
             }
             let from = account.jid.clone();
-            self.follow(vec![(from, action, stanza, contact.clone())])
-                .await;
+            self.follow((from, action, stanza, contact.clone())).await;
         }
-        if let Some(available) = verdict.send_presence {
-            self.send_presence_to(account, contact, available);
+        if verdict.send_presence == Some(true) {
+            self.send_presence_to(account, contact, true);
         }
         Ok(())
     }
 
-    /// Carries subscription stanzas to local accounts, and the answers that these give by
-    /// themselves, until there are none. The table has no cycle of automatic answers.
-    async fn follow(self: &Arc<Self>, mut next: Vec<Next>) {
-        while let Some((from, action, stanza, to)) = next.pop() {
-            match self.account(to.bare()).await {
-                Ok(Some(account)) => {
-                    if let Some(reply) = self.change_inbound(&account, &from, action, &stanza).await
-                    {
-                        let answer =
-                            presence_stanza(action_name(reply), to.bare(), from.as_str(), None);
-                        next.push((to.to_bare(), reply, answer, from));
-                    }
-                }
+    /// Carries a subscription stanza to a local account, and the answer that this gives by itself
+    /// back. The table has no cycle of automatic answers.
+    async fn follow(self: &Arc<Self>, first: Next) {
+        let mut next = Some(first);
+        let mut seen_later: Vec<(Arc<Account>, Jid)> = Vec::new();
+        while let Some((from, action, stanza, to)) = next.take() {
+            let account = match self.account(to.bare()).await {
+                Ok(Some(account)) => account,
                 // RFC 6121 §8.5.1: presence for nobody is ignored.
-                Ok(None) => {}
-                Err(error) => tracing::error!(%error, "a contact could not be loaded"),
+                Ok(None) => break,
+                Err(error) => {
+                    tracing::error!(%error, "a contact could not be loaded");
+                    break;
+                }
+            };
+            let (reply, presence) = self.change_inbound(&account, &from, action, &stanza).await;
+            match presence {
+                Some(true) => seen_later.push((account, from.clone())),
+                Some(false) => self.send_presence_to(&account, &from, false),
+                None => {}
             }
+            if let Some(reply) = reply {
+                let answer = presence_stanza(reply.as_str(), to.bare(), from.as_str(), None);
+                next = Some((to.to_bare(), reply, answer, from));
+            }
+        }
+        // Presence follows the `subscribed` that allows it.
+        for (account, contact) in seen_later {
+            self.send_presence_to(&account, &contact, true);
         }
     }
 
     /// A subscription stanza arrives at a local account (Appendix A.3). Returns the automatic
-    /// answer.
+    /// answer, and whether the contact is to see the account's presence or its end.
     async fn change_inbound(
         self: &Arc<Self>,
         account: &Arc<Account>,
         contact: &Jid,
         action: Action,
         stanza: &Stanza,
-    ) -> Option<Action> {
+    ) -> (Option<Action>, Option<bool>) {
         let (verdict, written) = {
             let mut state = account.lock();
             if state.removed {
-                return None;
+                return (None, None);
             }
             let before = state.roster.get(contact.as_str()).cloned();
             let known = before.is_some();
@@ -128,7 +144,7 @@ impl Exchange {
             let changed = verdict.next != item.state;
             if !known && changed && state.roster.len() >= self.settings.load().roster_items {
                 // A stranger's request has no claim on room that is not there.
-                return Some(Action::Unsubscribed);
+                return (Some(Action::Unsubscribed), None);
             }
             item.state = verdict.next;
             item.listed |= verdict.push;
@@ -144,7 +160,7 @@ impl Exchange {
             && let Err(error) = written.await
         {
             tracing::error!(%error, "a subscription could not be written");
-            return None;
+            return (None, None);
         }
         if verdict.deliver {
             deliver_subscription(account, action, stanza);
@@ -152,10 +168,7 @@ impl Exchange {
         if verdict.push {
             self.push_item(account, contact);
         }
-        if let Some(available) = verdict.send_presence {
-            self.send_presence_to(account, contact, available);
-        }
-        verdict.reply
+        (verdict.reply, verdict.send_presence)
     }
 
     /// A client adds or changes a contact (RFC 6121 §2.3, §2.4).
@@ -234,8 +247,8 @@ impl Exchange {
         }
         for action in actions {
             let from = account.jid.as_str();
-            let stanza = presence_stanza(action_name(action), from, contact.as_str(), None);
-            self.follow(vec![(account.jid.clone(), action, stanza, contact.clone())])
+            let stanza = presence_stanza(action.as_str(), from, contact.as_str(), None);
+            self.follow((account.jid.clone(), action, stanza, contact.clone()))
                 .await;
         }
     }
@@ -307,15 +320,5 @@ fn deliver_subscription(account: &Account, action: Action, stanza: &Stanza) {
         for session in state.interested() {
             session.outbox.push(stanza);
         }
-    }
-}
-
-/// The value of the `type` attribute.
-fn action_name(action: Action) -> &'static str {
-    match action {
-        Action::Subscribe => "subscribe",
-        Action::Subscribed => "subscribed",
-        Action::Unsubscribe => "unsubscribe",
-        Action::Unsubscribed => "unsubscribed",
     }
 }

@@ -13,7 +13,7 @@ use waxwing_xmpp::{Jid, Stanza, ns};
 use crate::db::{Database, DbError, Row, Statement, Value};
 
 /// One contact. It may be known only by a pending request; then clients do not see it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Item {
     /// What the user calls the contact.
     pub name: String,
@@ -27,19 +27,6 @@ pub struct Item {
     pub request: Option<Stanza>,
     /// The roster version that changed it last.
     pub version: i64,
-}
-
-impl Default for Item {
-    fn default() -> Self {
-        Item {
-            name: String::new(),
-            groups: Vec::new(),
-            state: subscription::State::default(),
-            listed: false,
-            request: None,
-            version: 0,
-        }
-    }
 }
 
 impl Item {
