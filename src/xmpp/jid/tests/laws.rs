@@ -70,8 +70,7 @@ proptest! {
     }
 
     #[test]
-    fn the_fast_path_agrees_with_the_slow(text in "[a-zA-Z0-9!#$%*.\\-_~ ]{0,6}@?[a-z0-9.\\-]{1,12}(/[ -~]{0,5})?") {
-        prop_assume!(!split(&text).1.ends_with('.'));
+    fn the_fast_path_agrees_with_the_slow(text in "[a-zA-Z0-9!#$%*.\\-_~ ]{0,6}@?[a-z0-9.\\-]{0,11}[a-z0-9\\-](/[ -~]{0,5})?") {
         prop_assert_eq!(Jid::parse(&text).ok(), parse_without_fast_path(&text).ok());
     }
 
