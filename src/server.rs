@@ -318,11 +318,13 @@ fn reload(shared: &Shared, loaded: Result<Config, Vec<config::Problem>>, logging
             return;
         }
     };
+    let old = shared.config.load_full();
+    let changes = config::diff(&old, &new);
+    let new = config::reloaded(&old, &new);
     if let Err(error) = shared.tls.reload(&new, SystemTime::now()) {
         tracing::error!(%error, "the certificate cannot be used; the old configuration stays");
         return;
     }
-    let changes = config::diff(&shared.config.load(), &new);
     for change in &changes {
         let note = if change.needs_restart {
             " (after a restart)"
