@@ -13,7 +13,6 @@ use waxwing_core::powers::{
 };
 use waxwing_core::{Exchange, Session};
 use waxwing_xmpp::builder::With;
-use waxwing_xmpp::subscription::Subscription;
 use waxwing_xmpp::{Jid, Stanza, StanzaError, ns};
 
 const NS: &str = "jabber:iq:last";
@@ -119,6 +118,8 @@ impl Answer for LastActivity {
             if !query.account.lock().sessions.is_empty() {
                 return Ok(Some(element(0, "")));
             }
+            // What a session that just ended left may be on its way to the disk.
+            exchange.database.batch(Vec::new()).await?;
             match last(exchange, &query.account).await? {
                 Some(last) => Ok(Some(last)),
                 // The user was never here.
@@ -129,9 +130,13 @@ impl Answer for LastActivity {
 }
 
 fn may_ask(account: &Account, from: &Jid) -> bool {
-    let subscription = account.lock().roster.state(from.bare()).subscription;
     from.bare() == account.jid.as_str()
-        || matches!(subscription, Subscription::From | Subscription::Both)
+        || account
+            .lock()
+            .roster
+            .state(from.bare())
+            .subscription
+            .includes_from()
 }
 
 async fn last(exchange: &Exchange, account: &Account) -> Result<Option<Element>, DbError> {

@@ -14,7 +14,6 @@ use waxwing_core::powers::{
 };
 use waxwing_xmpp::StanzaError;
 use waxwing_xmpp::builder::With;
-use waxwing_xmpp::subscription::Subscription;
 
 use crate::xep_0115_caps;
 
@@ -79,7 +78,7 @@ fn may_see(query: &Query) -> bool {
         .roster
         .state(query.from.bare())
         .subscription;
-    query.is_own() || matches!(subscription, Subscription::From | Subscription::Both)
+    query.is_own() || subscription.includes_from()
 }
 
 /// XEP-0030 §4: an account's items are its available resources.

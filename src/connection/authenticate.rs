@@ -102,6 +102,9 @@ impl Negotiation {
         auth: &Element,
         name: &mut String,
     ) -> Result<Result<(Authenticated, String), Failure>, End> {
+        if !self.facts(false).secure {
+            return Ok(Err(Failure::EncryptionRequired));
+        }
         let mechanism = auth.attr("mechanism").and_then(|name| name.parse().ok());
         let Some(mechanism) = mechanism.filter(|wanted| self.offer.has(*wanted)) else {
             return Ok(Err(Failure::InvalidMechanism));

@@ -89,7 +89,7 @@ impl Negotiation {
     /// From the first header to the bound session.
     async fn run(&mut self) -> Result<Arc<Session>, End> {
         let authenticated = self.before_login().await?;
-        self.reader.framer.restart();
+        self.reader.restart();
         self.open = false;
         self.expect_header().await?;
         self.send_features(true).await?;
@@ -189,7 +189,7 @@ impl Negotiation {
         Ok(self.reader.io.write_queue().await?)
     }
 
-    fn facts(&self, authenticated: bool) -> StreamFacts {
+    pub(crate) fn facts(&self, authenticated: bool) -> StreamFacts {
         let secure = self.reader.io.is_tls() || !self.shared.config.load().tls.require;
         StreamFacts {
             secure,
@@ -258,7 +258,7 @@ impl Negotiation {
                 return Err(End::Gone);
             }
         }
-        self.reader.framer.restart();
+        self.reader.restart();
         self.open = false;
         Ok(())
     }

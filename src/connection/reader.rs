@@ -69,9 +69,23 @@ impl Reader {
         Ok(incoming)
     }
 
-    /// Whether the peer sent more than the units that were taken.
+    /// Expects a new stream header. Whitespace behind the last element belongs to the old stream:
+    /// go-xmpp ends its elements with a line feed, against RFC 6120 §5.3.3 and §6.3.5, and in
+    /// front of an XML declaration that would be an error.
+    pub(crate) fn restart(&mut self) {
+        self.framer.restart();
+        if let Some(rest) = &mut self.rest {
+            rest.at = rest.chunk.len() - rest.chunk[rest.at..].trim_ascii_start().len();
+            if rest.at == rest.chunk.len() {
+                self.rest = None;
+            }
+        }
+    }
+
+    /// Whether the peer sent more than the units that were taken, whitespace apart.
     pub(crate) fn has_more(&self) -> bool {
-        self.rest.is_some() || self.framer.buffered() > 0
+        let ahead = |rest: &Rest| !rest.chunk[rest.at..].trim_ascii().is_empty();
+        self.rest.as_ref().is_some_and(ahead) || self.framer.buffered() > 0
     }
 }
 

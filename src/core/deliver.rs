@@ -436,17 +436,16 @@ impl Exchange {
         true
     }
 
-    /// Removes rows that were taken, and counts them off when they are gone.
+    /// Removes rows that were taken.
     fn remove_rows(self: &Arc<Self>, account: &Arc<Account>, rows: &[(i64, u64)]) {
         let ids = rows.iter().map(|(id, _)| *id).collect();
-        let (count, bytes) = (rows.len() as u64, rows.iter().map(|(_, bytes)| bytes).sum());
-        let account = Arc::clone(account);
+        let bytes = rows.iter().map(|(_, bytes)| bytes).sum();
+        account.lock().forget_stored(rows.len() as u64, bytes);
         let removal = self.mailbox.remove(account.id, ids);
         tokio::spawn(async move {
-            match removal.await {
-                Ok(_) => account.lock().forget_stored(count, bytes),
-                // Rows that stay are delivered again, which is better than a loss.
-                Err(error) => tracing::error!(%error, "delivered messages could not be removed"),
+            // Rows that stay are delivered again, which is better than a loss.
+            if let Err(error) = removal.await {
+                tracing::error!(%error, "delivered messages could not be removed");
             }
         });
     }

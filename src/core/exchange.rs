@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use waxwing_xmpp::error::StreamCondition;
+use waxwing_xmpp::jid::JidError;
 use waxwing_xmpp::stanza::{Frame, Kind, MessageType};
 use waxwing_xmpp::{Jid, Stanza, StanzaError, StreamError, stanza};
 
@@ -118,7 +119,7 @@ impl Exchange {
         let to = match frame.to() {
             // RFC 6120 §10.3.1: without an address it is for the sender's own account.
             None => Ok(session.account.jid.clone()),
-            Some(to) => Jid::parse(&to),
+            Some(to) => parse_address(&to),
         };
         let stanza = frame.stamp(session.jid.as_str(), session.lang.as_deref());
         let receipt = match to {
@@ -227,6 +228,12 @@ impl Exchange {
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
+}
+
+/// Reads an address that a client wrote: by the rules of RFC 7622, or else by the older ones that
+/// the addresses of other servers may follow.
+pub(crate) fn parse_address(text: &str) -> Result<Jid, JidError> {
+    Jid::parse(text).or_else(|_| Jid::parse_tolerant(text))
 }
 
 /// RFC 6120 §8.1.2.1: a client's `from` is its own full or bare JID, or absent.

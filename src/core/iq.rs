@@ -13,7 +13,7 @@ use waxwing_xmpp::stanza::{Frame, IqType};
 use waxwing_xmpp::{Jid, Stanza, StanzaError, StreamError, ns};
 
 use crate::account::Account;
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, parse_address};
 use crate::outbox::Close;
 use crate::powers::{Answered, Place, Query, Verb};
 use crate::session::Session;
@@ -26,7 +26,7 @@ impl Exchange {
     pub(crate) async fn accept_iq(self: &Arc<Self>, session: &Arc<Session>, frame: &Frame<'_>) {
         let to = match frame.to() {
             None => session.account.jid.clone(),
-            Some(to) => match Jid::parse(&to) {
+            Some(to) => match parse_address(&to) {
                 Ok(to) => to,
                 Err(_) => return self.refuse_iq(session, frame, &StanzaError::jid_malformed()),
             },
@@ -143,7 +143,7 @@ impl Exchange {
         {
             return self.refuse_iq(session, frame, &error);
         }
-        if !self.pass_iq(to, &stanza) {
+        if !shares_presence(&account, to, &session.jid) || !self.pass_iq(to, &stanza) {
             self.refuse_iq(session, frame, &StanzaError::service_unavailable());
         }
     }
@@ -176,6 +176,21 @@ impl Exchange {
             self.answer_error(session, &stanza, error);
         }
     }
+}
+
+/// RFC 6121 §8.5.3.1: only who may see a resource can ask it something; for others it is as if it
+/// were not there.
+fn shares_presence(account: &Account, to: &Jid, asker: &Jid) -> bool {
+    let state = account.lock();
+    let subscription = state.roster.state(asker.bare()).subscription;
+    if asker.bare() == account.jid.as_str() || subscription.includes_from() {
+        return true;
+    }
+    let bound = to.resource().and_then(|resource| state.resource(resource));
+    bound.is_some_and(|bound| {
+        let mut directed = bound.directed.iter();
+        directed.any(|known| known == asker || known.as_str() == asker.bare())
+    })
 }
 
 /// The ping by which the server asks a client whether it lives and what it has taken (XEP-0199).

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use minidom::Element;
 use waxwing_xmpp::builder::With;
 use waxwing_xmpp::stanza::{Frame, PresenceType};
-use waxwing_xmpp::subscription::{Action, Subscription};
+use waxwing_xmpp::subscription::Action;
 use waxwing_xmpp::{Jid, Stanza, StanzaError, ns};
 
 use crate::account::{Account, Available, Bound, Drain, MAX_DIRECTED};
 use crate::db::Statement;
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, parse_address};
 use crate::session::Session;
 
 impl Exchange {
@@ -23,7 +23,7 @@ impl Exchange {
         let stanza = frame.stamp(session.jid.as_str(), session.lang.as_deref());
         let outcome = match frame.to() {
             None => self.undirected(session, &stanza).await,
-            Some(to) => match Jid::parse(&to) {
+            Some(to) => match parse_address(&to) {
                 Ok(to) => self.directed(session, stanza.clone(), to).await,
                 Err(_) => Err(StanzaError::jid_malformed()),
             },
@@ -126,10 +126,7 @@ impl Exchange {
         let user = prober.account.jid.as_str();
         let presences: Vec<Stanza> = {
             let state = contact.lock();
-            let allowed = matches!(
-                state.roster.state(user).subscription,
-                Subscription::From | Subscription::Both
-            );
+            let allowed = state.roster.state(user).subscription.includes_from();
             if !allowed {
                 let refusal = presence_stanza("unsubscribed", contact.jid.as_str(), user, None);
                 prober.outbox.push(&refusal);

@@ -99,7 +99,7 @@ impl Roster {
 
     /// Contacts whose presence the user receives: subscription `to` or `both`.
     pub fn subscriptions(&self) -> impl Iterator<Item = &Jid> {
-        self.with(|subscription| matches!(subscription, Subscription::To | Subscription::Both))
+        self.with(Subscription::includes_to)
     }
 
     fn with(&self, test: impl Fn(Subscription) -> bool) -> impl Iterator<Item = &Jid> {

@@ -54,7 +54,7 @@ impl Exchange {
         };
         let jid = account
             .jid
-            .with_resource(&resource)
+            .with_resource_tolerant(&resource)
             .map_err(|_| StanzaError::bad_request())?;
         let settings = self.settings.load();
         let reference = SessionRef {

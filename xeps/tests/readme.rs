@@ -10,7 +10,10 @@ const BEGIN: &str = "<!-- specifications: begin -->\n";
 const END: &str = "<!-- specifications: end -->\n";
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .to_owned()
 }
 
 /// Number, title, version, and the paragraph that begins with "Supported:".
@@ -39,23 +42,39 @@ fn header(path: &Path) -> Option<(String, String, String, String)> {
     let supported = supported.strip_prefix("Supported: ").unwrap_or_else(|| {
         panic!("{} does not say what is supported", path.display());
     });
-    Some((number.to_owned(), title.to_owned(), version.to_owned(), supported.to_owned()))
+    Some((
+        number.to_owned(),
+        title.to_owned(),
+        version.to_owned(),
+        supported.to_owned(),
+    ))
 }
 
 fn table() -> String {
     let mut rows: Vec<(String, String, String, String)> = fs::read_dir(root().join("xeps"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .map(|path| if path.is_dir() { path.join("mod.rs") } else { path })
+        .map(|path| {
+            if path.is_dir() {
+                path.join("mod.rs")
+            } else {
+                path
+            }
+        })
         .filter(|path| path.is_file() && path.extension().is_some_and(|kind| kind == "rs"))
         .filter_map(|path| header(&path))
         .collect();
     for (number, title, version, place, note) in ELSEWHERE {
-        let note = if note.is_empty() { format!("in `{place}`") } else { format!("{note}; in `{place}`") };
+        let note = if note.is_empty() {
+            format!("in `{place}`")
+        } else {
+            format!("{note}; in `{place}`")
+        };
         rows.push(((*number).into(), (*title).into(), (*version).into(), note));
     }
     rows.sort();
-    let mut table = String::from("| specification | title | version | what of it |\n|---|---|---|---|\n");
+    let mut table =
+        String::from("| specification | title | version | what of it |\n|---|---|---|---|\n");
     for (number, title, version, note) in rows {
         table += &format!("| {number} | {title} | {version} | {note} |\n");
     }
@@ -66,8 +85,12 @@ fn table() -> String {
 fn the_table_of_specifications_is_true() {
     let path = root().join("README.md");
     let readme = fs::read_to_string(&path).unwrap();
-    let (before, rest) = readme.split_once(BEGIN).expect("the README has the table's place");
-    let (found, after) = rest.split_once(END).expect("the README has the table's end");
+    let (before, rest) = readme
+        .split_once(BEGIN)
+        .expect("the README has the table's place");
+    let (found, after) = rest
+        .split_once(END)
+        .expect("the README has the table's end");
     let expected = table();
     if std::env::var_os("UPDATE_README").is_some() {
         fs::write(&path, format!("{before}{BEGIN}{expected}{END}{after}")).unwrap();
@@ -84,9 +107,18 @@ fn every_extension_says_what_its_file_says() {
         let path = fs::read_dir(root().join("xeps"))
             .unwrap()
             .map(|entry| entry.unwrap().path())
-            .find(|path| path.file_name().unwrap().to_str().unwrap().starts_with(&name))
+            .find(|path| {
+                path.file_name()
+                    .unwrap()
+                    .to_str()
+                    .unwrap()
+                    .starts_with(&name)
+            })
             .unwrap_or_else(|| panic!("{} has no file", spec.number));
         let (number, _, version, _) = header(&path).expect("a header");
-        assert_eq!((number.as_str(), version.as_str()), (spec.number, spec.version));
+        assert_eq!(
+            (number.as_str(), version.as_str()),
+            (spec.number, spec.version)
+        );
     }
 }
