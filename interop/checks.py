@@ -22,7 +22,7 @@ SLIXMPP = "line_client.Slixmpp"
 
 # The longest first: with two at a time they decide when the run ends.
 CHECKS = {
-    "slixmpp-itests": Check(program="slixmpp_itests", seconds=140),
+    "slixmpp-itests": Check(program="slixmpp_itests", seconds=150),
     "profanity-gajim": Check(("profanity.Profanity", "gajim.Gajim"), seconds=90),
     "mcabber": Check(("mcabber.Mcabber", SLIXMPP)),
     "profanity": Check(("profanity.Profanity", SLIXMPP)),
@@ -34,4 +34,5 @@ CHECKS = {
     "xmpp.js-direct-tls": Check(("line_client.XmppJsDirectTls", SLIXMPP)),
     "xmpp.js-websocket": Check(("line_client.XmppJsWebSocket", SLIXMPP)),
     "go-sendxmpp": Check(("go_sendxmpp.GoSendxmpp", SLIXMPP), scenario="notify"),
+    "go-sendxmpp-listen": Check(("go_sendxmpp.GoSendxmpp", SLIXMPP), scenario="listen"),
 }

@@ -25,13 +25,19 @@ def meet(first, second):
 
 
 def notify(sender, receiver):
-    """For a program that sends from scripts, or listens, and has no contacts."""
-    seen = {sender: [], receiver: []}
+    """A program that logs in for each message that it sends."""
+    seen = {receiver: []}
     login(receiver)
     talk(sender, receiver, seen)
     return_to_messages(receiver, sender, seen)
-    send_to_absent(sender, receiver, seen)
-    talk(receiver, sender, seen)
+
+
+def listen(listener, sender):
+    """A program that has no contacts and only prints what comes."""
+    seen = {listener: []}
+    login(sender)
+    send_to_absent(listener, sender, seen)
+    talk(sender, listener, seen)
 
 
 def resume(first, second):

@@ -12,7 +12,8 @@ SHOWN = {
     "meet": "TLS, roster and subscription both ways, messages both ways, "
             "messages while away and after a crash, in order",
     "resume": "TLS, resumption after a cut, nothing lost or doubled",
-    "notify": "TLS, sends, receives while it listens and what came while it did not",
+    "notify": "TLS, sends to one who is there and to one who is away",
+    "listen": "TLS, prints what came while it did not listen and what comes",
 }
 
 

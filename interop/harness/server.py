@@ -162,8 +162,6 @@ data = "{self.directory / 'data'}"
 [listen]
 c2s = {toml_list(c2s)}
 c2s_tls = {toml_list(c2s_tls)}
-http = ["{self.host}:{self.http_port}"]
-https = []
 
 [tls]
 certificate = "{self.directory / 'server.crt'}"

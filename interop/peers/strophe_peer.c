@@ -85,6 +85,17 @@ static int on_roster_push(xmpp_conn_t *c, xmpp_stanza_t *iq, void *userdata)
     return 1;
 }
 
+/* The library leaves it to the program to answer (RFC 6120 section 8.2.3). */
+static int on_ping(xmpp_conn_t *c, xmpp_stanza_t *iq, void *userdata)
+{
+    xmpp_stanza_t *result = xmpp_stanza_reply(iq);
+    (void)c;
+    (void)userdata;
+    xmpp_stanza_set_type(result, "result");
+    send_and_release(result);
+    return 1;
+}
+
 /* A new IQ with a child element in the namespace; the caller sends it. */
 static xmpp_stanza_t *new_iq(const char *type, const char *id, const char *child, const char *ns)
 {
@@ -149,6 +160,7 @@ static void on_connection(xmpp_conn_t *c, xmpp_conn_event_t event, int error,
     xmpp_handler_add(c, on_message, NULL, "message", NULL, NULL);
     xmpp_handler_add(c, on_presence, NULL, "presence", NULL, NULL);
     xmpp_handler_add(c, on_roster_push, ROSTER, "iq", "set", NULL);
+    xmpp_handler_add(c, on_ping, "urn:xmpp:ping", "iq", "get", NULL);
     xmpp_id_handler_add(c, on_roster, "roster", NULL);
     send_and_release(new_iq("get", "roster", "query", ROSTER));
 }
