@@ -1,0 +1,63 @@
+//! The scenarios. Each brings its sessions online, lets them work for a while, waits until
+//! everything has arrived, and reports.
+
+pub(crate) mod relay;
+
+use std::time::{Duration, Instant};
+
+use crate::element::Element;
+use crate::fleet::{Failure, Fleet, Handler, Outcome};
+use crate::lines::Lines;
+use crate::report::Report;
+
+/// The part of a run that warms up, compared to the measured part.
+const WARM_UP: f64 = 0.1;
+
+/// A handler for what arrives while there is nothing to expect.
+pub(crate) struct Ignore;
+
+impl Handler for Ignore {
+    fn element(&mut self, _: usize, _: Element<'_>, _: &mut Lines) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn finished(&self) -> bool {
+        false
+    }
+
+    fn count(&self) -> u64 {
+        0
+    }
+}
+
+/// A moment some seconds from now.
+pub(crate) fn after(seconds: f64) -> Instant {
+    Instant::now() + Duration::from_secs_f64(seconds)
+}
+
+/// Lets a handler go on until it has finished, and notes it if it does not.
+pub(crate) fn settle(
+    fleet: &mut Fleet,
+    handler: &mut dyn Handler,
+    report: &mut Report,
+) -> Result<(), Failure> {
+    if fleet.run(handler, None)? == Outcome::Stalled {
+        report
+            .faults
+            .push("the server stopped answering".to_owned());
+    }
+    Ok(())
+}
+
+/// Ends all sessions and waits a little for the server to follow.
+pub(crate) fn close_all(fleet: &mut Fleet, count: usize) -> Result<(), Failure> {
+    for who in 0..count {
+        fleet.close(who);
+    }
+    let (mut gone, end) = (0, after(5.0));
+    while gone < count && Instant::now() < end {
+        fleet.poll(&mut Ignore, Duration::from_millis(100))?;
+        gone += fleet.take_gone().len();
+    }
+    Ok(())
+}
