@@ -7,73 +7,9 @@
 
 use super::list::List;
 use super::scope::{Identity, Scope, Surroundings, name_of};
-use super::{Limits, Reason, value};
+pub(super) use super::state::{Finish, Rules, State, Step};
+use super::{Reason, value};
 use crate::stanza::{Children, Envelope, Kind, Namespace, Span};
-
-/// What the next byte belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
-    /// Text, or the `<` or `&` that ends it.
-    Content,
-    /// What comes after `<`.
-    Markup,
-    /// The name in a start tag.
-    StartName,
-    /// A start tag, where white space must come before an attribute.
-    InTag,
-    /// A start tag, where an attribute may begin.
-    InTagSpaced,
-    /// The name of an attribute.
-    AttributeName,
-    /// White space and `=`.
-    Equals,
-    /// White space and a quote.
-    Quote,
-    /// The value of an attribute.
-    Value,
-    /// The `>` after `/`.
-    EmptyTagEnd,
-    /// The name in an end tag.
-    EndName,
-    /// White space and `>` in an end tag.
-    EndTagEnd,
-    /// The rest of `<![CDATA[`.
-    Declaration,
-    /// A CDATA section.
-    Cdata,
-    /// A reference, in text or a value.
-    Reference,
-}
-
-/// What a state did.
-pub(super) enum Step {
-    /// Changed the state.
-    Next,
-    /// Used up the bytes.
-    Wait,
-    /// Ended the unit.
-    Done(Finish),
-}
-
-/// What has ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Finish {
-    /// An element with all that is in it.
-    Element,
-    /// The start tag of the stream.
-    Header,
-    /// The end tag of the stream.
-    End,
-}
-
-/// What does not change while an element is scanned.
-#[derive(Clone, Copy)]
-pub(super) struct Rules<'a> {
-    pub(super) limits: &'a Limits,
-    pub(super) around: Surroundings<'a>,
-    /// The name in the end tag of the stream.
-    pub(super) root: &'a [u8],
-}
 
 /// An element whose end tag has not come.
 #[derive(Clone, Copy, Default)]
