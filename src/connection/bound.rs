@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use waxwing_core::deliver::Page;
+use waxwing_core::drain::Page;
 use waxwing_core::iq;
 use waxwing_core::outbox::{Close, Wake};
 use waxwing_core::session::Session;

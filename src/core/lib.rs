@@ -1,7 +1,7 @@
 //! The exchange: accounts and who is online, routing, custody, the mailbox, the database.
 //!
 //! A client's stanza comes in through [`exchange::Exchange::accept`]. A message goes to its
-//! recipient's account ([`deliver`]), presence to those who may see it ([`presence`],
+//! recipient's account ([`deliver`], [`drain`]), presence to those who may see it ([`presence`],
 //! [`contacts`]), an IQ to the extension that answers it ([`iq`]). Extensions act through
 //! [`powers`]. Sockets are not known here: a session is an [`outbox`] that somebody empties.
 
@@ -11,6 +11,7 @@ pub mod clock;
 pub mod contacts;
 pub mod db;
 pub mod deliver;
+pub mod drain;
 pub mod exchange;
 pub mod expiry;
 mod failure;
