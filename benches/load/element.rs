@@ -45,11 +45,6 @@ impl<'a> Element<'a> {
         memmem::find(self.0, bytes.as_bytes()).is_some()
     }
 
-    /// How often the bytes occur.
-    pub(crate) fn count(&self, bytes: &str) -> usize {
-        memmem::find_iter(self.0, bytes.as_bytes()).count()
-    }
-
     /// The text between the first start tag with `name` (or this element's own) and the next tag.
     pub(crate) fn text_of(&self, name: &str) -> Option<&'a [u8]> {
         let mut at = 0;

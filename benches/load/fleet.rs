@@ -308,10 +308,7 @@ impl Fleet {
             self.lines.buffer(who);
         }
         let mut ended = matches!(input, Input::Closed);
-        loop {
-            let Some(connection) = &mut self.connections[who] else {
-                break;
-            };
+        while let Some(connection) = &mut self.connections[who] {
             let token = connection.scanner.next(&plain);
             match token.map_err(|error| Failure::Scan(who, error))? {
                 Some(Token::Element(range)) => {

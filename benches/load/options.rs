@@ -19,7 +19,7 @@ pub(crate) struct Options {
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
     /// Pairs of sessions, one of which sends to the other: the cost of a message.
-    Relay(RelayOptions),
+    Relay(Box<RelayOptions>),
     /// A minimal forwarder without XMPP: what the kernel alone charges for a relayed message.
     RawRelay {
         /// Where to listen; port 0 takes any. The address is printed.

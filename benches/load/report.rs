@@ -6,7 +6,6 @@ use std::io;
 use std::path::Path;
 use std::time::Instant;
 
-use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use crate::check::Verdict;
@@ -42,7 +41,7 @@ impl Report {
     }
 
     /// Records a setting of the run.
-    pub(crate) fn setting(&mut self, name: &str, value: impl ToString) {
+    pub(crate) fn setting(&mut self, name: &str, value: impl std::fmt::Display) {
         self.settings.insert(name.to_owned(), value.to_string());
     }
 
@@ -51,17 +50,6 @@ impl Report {
         let name = name.into();
         self.order.push(name.clone());
         self.figures.insert(name, value);
-    }
-
-    /// Records the percentiles of times in microseconds.
-    pub(crate) fn percentiles(&mut self, prefix: &str, times: &Histogram<u64>) {
-        if times.is_empty() {
-            return;
-        }
-        for (name, quantile) in [("p50", 0.5), ("p99", 0.99), ("p99_9", 0.999), ("max", 1.0)] {
-            let value = times.value_at_quantile(quantile) as f64;
-            self.figure(format!("{prefix}_{name}_us"), value);
-        }
     }
 
     /// Whether the server did all that it had to.
@@ -117,14 +105,6 @@ fn plain(value: f64) -> String {
         _ => 2,
     };
     format!("{value:.decimals$}")
-}
-
-/// A histogram of microseconds, up to a minute.
-pub(crate) fn histogram() -> Histogram<u64> {
-    let mut times = Histogram::new_with_bounds(1, 60_000_000, 3)
-        .unwrap_or_else(|_| unreachable!("the bounds are constants"));
-    times.auto(true);
-    times
 }
 
 /// Measures the time between two moments: the wall's, the server's and this process's own.

@@ -153,7 +153,7 @@ impl Handler for Relay {
         let number = who / 2;
         match arrival(element) {
             Arrival::Message(flow, count) => {
-                if flow != number || who % 2 == 0 {
+                if flow != number || who.is_multiple_of(2) {
                     return Err(Failure::Unexpected(who, element.excerpt()));
                 }
                 self.pairs[number].flow.arrived(count);
