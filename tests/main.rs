@@ -3,7 +3,13 @@
 //! `plays/` holds most scenarios as text, `harness/play.rs` explains the form. What needs more than
 //! sending and receiving is written in Rust in the modules below.
 
+mod authentication;
+mod faults;
 mod harness;
+mod house;
+mod registration;
+mod retention;
+mod streams;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -22,6 +28,14 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    trials.extend(authentication::trials());
+    trials.extend(streams::trials());
+    trials.extend(registration::trials());
+    trials.extend(retention::trials());
+    trials.extend(faults::offline_kill::trials());
+    trials.extend(faults::database::trials());
+    trials.extend(faults::disk::trials());
+    trials.extend(house::trials());
     let conclusion = libtest_mimic::run(&arguments, trials);
     if let Err(error) = Server::stop_shared() {
         eprintln!("{error}");

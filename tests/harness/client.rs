@@ -8,31 +8,12 @@ use minidom::Element;
 use rustls::ALL_VERSIONS;
 
 use super::Outcome;
-use super::sasl::{self, Scram};
 use super::server::Target;
 use super::transport::{DEADLINE, TlsOptions, Transport, loopback};
-use super::xml::{BIND, CLIENT, Event, PING, SASL, STREAM, StreamReader, TLS, show};
+use super::xml::{CLIENT, Event, PING, SASL, STREAM, StreamReader, show};
 
 /// With this variable set, all that clients send and receive is shown.
 const TRACE: &str = "WAXWING_TEST_TRACE";
-
-/// An account and how to log in to it.
-#[derive(Clone, Debug)]
-pub struct Account {
-    /// The local part.
-    pub user: String,
-    /// The domain.
-    pub domain: String,
-    /// The password.
-    pub password: String,
-}
-
-impl Account {
-    /// The bare JID.
-    pub fn jid(&self) -> String {
-        format!("{}@{}", self.user, self.domain)
-    }
-}
 
 /// One stream to a server.
 pub struct Client {
@@ -45,6 +26,8 @@ pub struct Client {
     reader: StreamReader,
     queue: VecDeque<Event>,
     syncs: u32,
+    /// Whether a message was read since the last ping of the server was answered.
+    untold: bool,
 }
 
 impl Client {
@@ -63,6 +46,7 @@ impl Client {
             reader: StreamReader::new(),
             queue: VecDeque::new(),
             syncs: 0,
+            untold: false,
         })
     }
 
@@ -78,38 +62,6 @@ impl Client {
             ..client.tls_options()
         };
         client.secure(&options)?;
-        Ok(client)
-    }
-
-    /// A stream under TLS by STARTTLS, ready for authentication.
-    pub fn stream(target: &Target) -> Outcome<Client> {
-        Client::tcp(target)?.start_tls()
-    }
-
-    /// The same over this connection.
-    pub fn start_tls(mut self) -> Outcome<Client> {
-        self.open()?;
-        self.send(&format!("<starttls xmlns='{TLS}'/>"))?;
-        self.expect("proceed", TLS)?;
-        self.secure(&self.tls_options())?;
-        self.open()?;
-        Ok(self)
-    }
-
-    /// Logs in to an account and binds a resource, of the server's choice if none is named.
-    pub fn connect(target: &Target, account: &Account, resource: Option<&str>) -> Outcome<Client> {
-        let mut client = Client::stream(target)?;
-        client.log_in(account)?;
-        client.bind(resource)?;
-        Ok(client)
-    }
-
-    /// `connect`, and then initial presence. What comes because of it is left out.
-    pub fn online(target: &Target, account: &Account, resource: Option<&str>) -> Outcome<Client> {
-        let mut client = Client::connect(target, account, resource)?;
-        client.send("<presence/>")?;
-        client.sync()?;
-        client.queue.clear();
         Ok(client)
     }
 
@@ -131,75 +83,9 @@ impl Client {
         Ok(())
     }
 
-    /// The stream header that a client sends.
-    pub fn header(&self) -> String {
-        format!(
-            "<?xml version='1.0'?><stream:stream to='{}' version='1.0' xml:lang='en' xmlns='{CLIENT}' xmlns:stream='{STREAM}'>",
-            self.target.domain
-        )
-    }
-
-    /// Opens the stream, or opens it anew; the features that the server offers.
-    pub fn open(&mut self) -> Outcome<Element> {
-        self.send(&self.header())?;
-        match self.recv()? {
-            Event::Header(_) => self.expect("features", STREAM),
-            other => Err(format!("a stream header was expected, not {}", other.show()).into()),
-        }
-    }
-
-    /// Authenticates by SCRAM-SHA-256 and opens the stream anew; the features.
-    pub fn log_in(&mut self, account: &Account) -> Outcome<Element> {
-        let mut scram = Scram::new(&account.user, &account.password, "n,,", Vec::new());
-        let outcome = self.scram("SCRAM-SHA-256", &mut scram)?;
-        if !outcome.is("success", SASL) {
-            return Err(format!("login of {} failed: {}", account.jid(), show(&outcome)).into());
-        }
-        if !scram.verify(&sasl::decode(&outcome.text())?) {
-            return Err("the server does not know the password".into());
-        }
-        self.open()
-    }
-
-    /// Runs a SCRAM exchange; the server's `<success/>` or `<failure/>`.
-    pub fn scram(&mut self, mechanism: &str, scram: &mut Scram) -> Outcome<Element> {
-        let first = self.auth(mechanism, &sasl::encode(scram.first()))?;
-        if !first.is("challenge", SASL) {
-            return Ok(first);
-        }
-        let last = scram.last(&sasl::decode(&first.text())?)?;
-        self.response(&sasl::encode(last))
-    }
-
-    /// Sends `<auth/>`; the server's next element.
-    pub fn auth(&mut self, mechanism: &str, initial: &str) -> Outcome<Element> {
-        self.send(&format!(
-            "<auth xmlns='{SASL}' mechanism='{mechanism}'>{initial}</auth>"
-        ))?;
-        self.stanza()
-    }
-
-    /// Sends `<response/>`; the server's next element.
-    pub fn response(&mut self, text: &str) -> Outcome<Element> {
-        self.send(&format!("<response xmlns='{SASL}'>{text}</response>"))?;
-        self.stanza()
-    }
-
-    /// Binds a resource; the full JID.
-    pub fn bind(&mut self, resource: Option<&str>) -> Outcome<String> {
-        let wish = resource
-            .map(|name| format!("<resource>{name}</resource>"))
-            .unwrap_or_default();
-        self.send(&format!(
-            "<iq type='set' id='bind'><bind xmlns='{BIND}'>{wish}</bind></iq>"
-        ))?;
-        let answer = self.stanza()?;
-        let jid = answer
-            .get_child("bind", BIND)
-            .and_then(|bind| bind.get_child("jid", BIND))
-            .map(Element::text);
-        self.jid = Some(jid.ok_or_else(|| format!("no JID in {}", show(&answer)))?);
-        Ok(self.jid.clone().unwrap_or_default())
+    /// Where it is connected to.
+    pub fn target(&self) -> &Target {
+        &self.target
     }
 
     /// The full JID.
@@ -315,6 +201,20 @@ impl Client {
         }
     }
 
+    /// Waits until the server has asked what was taken and has been answered: only then is a
+    /// message delivered.
+    pub fn take_all(&mut self) -> Outcome {
+        let end = Instant::now() + DEADLINE;
+        while self.untold {
+            match self.next(end)? {
+                Some(Event::Closed) => return Err("the connection ended before a ping came".into()),
+                Some(event) => self.queue.push_back(event),
+                None => {}
+            }
+        }
+        self.sync()
+    }
+
     /// All that came and was not received yet.
     pub fn unread(&mut self) -> Vec<Event> {
         self.queue.drain(..).collect()
@@ -360,25 +260,28 @@ impl Client {
 
     fn read(&mut self) -> Outcome<Event> {
         let end = Instant::now() + DEADLINE;
+        loop {
+            if let Some(event) = self.next(end)? {
+                return Ok(event);
+            }
+        }
+    }
+
+    /// The next thing that the server says; `None`: a ping, which was answered.
+    fn next(&mut self, end: Instant) -> Outcome<Option<Event>> {
         let mut buffer = [0; 16384];
         loop {
-            while let Some(event) = self.reader.take()? {
+            if let Some(event) = self.reader.take()? {
                 self.trace("<-", &event.show());
-                if !self.take(&event)? {
-                    return Ok(event);
-                }
+                return Ok((!self.answer(&event)?).then_some(event));
             }
             let patience = end.saturating_duration_since(Instant::now());
             if patience.is_zero() {
-                return Err(format!(
-                    "{} got nothing for {} s",
-                    self.jid.as_deref().unwrap_or("a client"),
-                    DEADLINE.as_secs()
-                )
-                .into());
+                let who = self.jid.as_deref().unwrap_or("a client");
+                return Err(format!("{who} got nothing for {} s", DEADLINE.as_secs()).into());
             }
             match self.transport()?.read(&mut buffer, patience)? {
-                Some(0) => return Ok(Event::Closed),
+                Some(0) => return Ok(Some(Event::Closed)),
                 Some(count) => self.reader.feed(&buffer[..count]),
                 None => {}
             }
@@ -386,12 +289,15 @@ impl Client {
     }
 
     /// What the client does by itself; whether the event is done with.
-    fn take(&mut self, event: &Event) -> Outcome<bool> {
+    fn answer(&mut self, event: &Event) -> Outcome<bool> {
         let Event::Element(element) = event else {
             return Ok(false);
         };
         if element.is("success", SASL) {
             self.reader = StreamReader::new();
+        }
+        if element.is("message", CLIENT) {
+            self.untold = true;
         }
         if !(self.answers_pings && self.is_server_ping(element)) {
             return Ok(false);
@@ -402,6 +308,7 @@ impl Client {
             .map(|from| format!(" to='{from}'"))
             .unwrap_or_default();
         self.send(&format!("<iq type='result' id='{id}'{to}/>"))?;
+        self.untold = false;
         Ok(true)
     }
 

@@ -1,8 +1,11 @@
 //! What the scenarios stand on: a server process of their own, clients that speak over real
 //! sockets, and plays.
 
+pub mod accounts;
 pub mod client;
+pub mod login;
 pub mod matching;
+pub mod options;
 pub mod play;
 pub mod sasl;
 pub mod server;

@@ -19,13 +19,13 @@
 //! Steps: *connects* (up to a bound resource), *comes online* (and sends presence; what that brings
 //! is left out), *opens TCP*, *opens TLS* (direct), *opens a stream* (under TLS, not logged in),
 //! *starts TLS*, *logs in*, *sends:*, *sends byte by byte:*, *receives:*, *receives in any order:*,
-//! *receives nothing*, *skips what came*, *ignores pings*, *answers pings*, *disconnects*,
+//! *receives nothing*, *skips what came*, *takes what came* (the server has asked for it by a ping), *ignores pings*, *answers pings*, *disconnects*,
 //! *vanishes*, *is disconnected*, *is disconnected with CONDITION*, and of the server: *restarts*,
 //! *is killed*. Several stanzas in one *receives* come in that order; what is not received by the end
 //! of a play is a failure. `matching` says what a pattern means.
 //!
-//! Holes: `{Romeo}` bare JID, `{Romeo:full}`, `{Romeo:user}`, `{Romeo:password}`, `{domain}`,
-//! `{repeat:N:TEXT}`; in patterns `{any}`, `{some}`, `{number}`, `{time}`, `{none}`,
+//! Holes: `{Romeo}` bare JID, `{Romeo:full}`, `{Romeo:user}`, `{Romeo:plain}` (for SASL PLAIN), `{domain}`,
+//! `{header}` (a client's stream header), `{repeat:N:TEXT}`; in patterns `{any}`, `{some}`, `{number}`, `{time}`, `{none}`,
 //! `{capture:name}` and then `{name}`.
 
 use std::collections::BTreeMap;
@@ -87,6 +87,7 @@ pub enum Action {
     },
     ReceiveNothing,
     Skip,
+    TakeAll,
     AnswerPings(bool),
     Disconnect,
     Vanish,
@@ -233,6 +234,7 @@ fn action(text: &str, block: &str) -> Outcome<Action> {
         },
         "receives nothing" => Action::ReceiveNothing,
         "skips what came" => Action::Skip,
+        "takes what came" => Action::TakeAll,
         "ignores pings" => Action::AnswerPings(false),
         "answers pings" => Action::AnswerPings(true),
         "disconnects" => Action::Disconnect,

@@ -1,6 +1,5 @@
 //! A server process with its own data, config and ports.
 
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
@@ -16,7 +15,8 @@ use base64::engine::general_purpose::STANDARD;
 use tempfile::TempDir;
 
 use super::Outcome;
-use super::client::{Account, Client};
+use super::accounts::{Account, add_user, register};
+pub use super::options::ServerOptions;
 
 /// How long a server may take to start or to stop.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -38,57 +38,12 @@ pub struct Target {
     pub certificate: Option<Vec<u8>>,
 }
 
-/// Settings that differ from those of a server for tests.
-#[derive(Clone, Debug)]
-pub struct ServerOptions {
-    settings: BTreeMap<String, String>,
-}
-
-impl ServerOptions {
-    /// Free ports on loopback, open registration.
-    pub fn new() -> Self {
-        let defaults = [
-            ("data", "\"data\""),
-            ("listen.c2s", "[\"127.0.0.1:0\"]"),
-            ("listen.c2s_tls", "[\"127.0.0.1:0\"]"),
-            ("registration.mode", "\"open\""),
-        ];
-        let settings = defaults
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
-        ServerOptions {
-            settings: settings.collect(),
-        }
-    }
-
-    /// Sets a key of the config file, such as `limits.stanza_bytes`, to a TOML value.
-    pub fn set(mut self, key: &str, value: impl ToString) -> Self {
-        self.settings.insert(key.to_owned(), value.to_string());
-        self
-    }
-
-    fn toml(&self) -> String {
-        let mut sections = BTreeMap::<&str, String>::new();
-        for (key, value) in &self.settings {
-            let (section, key) = key.rsplit_once('.').unwrap_or(("", key));
-            sections
-                .entry(section)
-                .or_default()
-                .push_str(&format!("{key} = {value}\n"));
-        }
-        let write = |(section, keys): (&&str, &String)| match *section {
-            "" => keys.clone(),
-            _ => format!("[{section}]\n{keys}"),
-        };
-        sections.iter().map(write).collect()
-    }
-}
-
 /// A running server, or one that was stopped and can be started on the same data again.
 pub struct Server {
     directory: TempDir,
     process: Option<Process>,
     foreign: Option<Target>,
+    disk_megabytes: Option<u32>,
 }
 
 struct Process {
@@ -103,6 +58,7 @@ impl Server {
             directory: TempDir::new()?,
             process: None,
             foreign: None,
+            disk_megabytes: options.disk_megabytes,
         };
         server.configure(options)?;
         server.start_again()?;
@@ -167,6 +123,7 @@ impl Server {
             directory: TempDir::new()?,
             process: None,
             foreign: Some(target),
+            disk_megabytes: None,
         })
     }
 
@@ -181,7 +138,8 @@ impl Server {
             .create(true)
             .append(true)
             .open(self.directory.path().join("log"))?;
-        let mut child = waxwing(&self.config())
+        let mut child = self
+            .launcher()?
             .arg("serve")
             .stdout(Stdio::piped())
             .stderr(log)
@@ -207,6 +165,33 @@ impl Server {
                 Err(format!("the server did not start:\n{}", self.log()).into())
             }
         }
+    }
+
+    fn launcher(&self) -> Outcome<Command> {
+        let plain = waxwing(&self.config());
+        let Some(size) = self.disk_megabytes else {
+            return Ok(plain);
+        };
+        let data = self.directory.path().join("data");
+        fs::create_dir_all(&data)?;
+        let mut command = on_small_disk(size, &data);
+        command
+            .arg(plain.get_program())
+            .args(plain.get_args())
+            .stdin(Stdio::null());
+        Ok(command)
+    }
+
+    /// Whether file systems can be mounted for tests.
+    pub fn can_bound_its_disk() -> bool {
+        TempDir::new().is_ok_and(|directory| {
+            let mut command = on_small_disk(1, directory.path());
+            command
+                .arg("true")
+                .stderr(Stdio::null())
+                .status()
+                .is_ok_and(|status| status.success())
+        })
     }
 
     fn accept(&mut self, ready: &str) -> Outcome {
@@ -255,7 +240,15 @@ impl Server {
 
     /// Its data directory.
     pub fn data(&self) -> PathBuf {
-        self.directory.path().join("data")
+        let data = self.directory.path().join("data");
+        match (self.disk_megabytes, &self.process) {
+            // Mounted where only that process sees it.
+            (Some(_), Some(process)) => {
+                let root = PathBuf::from(format!("/proc/{}/root", process.child.id()));
+                root.join(data.strip_prefix("/").unwrap_or(&data))
+            }
+            _ => data,
+        }
     }
 
     /// Its database.
@@ -275,7 +268,10 @@ impl Server {
     /// Makes an account with `waxwing user add`.
     pub fn account(&self, name: &str) -> Outcome<Account> {
         let account = Account::named(name, "localhost");
-        add_user(&self.config(), &account)?;
+        match self.disk_megabytes {
+            None => add_user(&self.config(), &account)?,
+            Some(_) => register(&self.target()?, &account)?,
+        }
         Ok(account)
     }
 
@@ -345,18 +341,6 @@ impl Drop for Server {
     }
 }
 
-impl Account {
-    /// An account whose name begins with that and is taken by nobody else in this run.
-    pub fn named(name: &str, domain: &str) -> Account {
-        let user = format!("{name}-{}", super::unique());
-        Account {
-            user,
-            domain: domain.to_owned(),
-            password: format!("secret of {name}"),
-        }
-    }
-}
-
 impl Target {
     fn nowhere() -> Target {
         let c2s = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -379,6 +363,14 @@ pub fn waxwing(config: &Path) -> Command {
     command
 }
 
+/// Runs the command that is appended with a file system of its own at `data`.
+fn on_small_disk(megabytes: u32, data: &Path) -> Command {
+    let mount = format!("mount -t tmpfs -o size={megabytes}m tmpfs \"$0\" && exec \"$@\"");
+    let mut command = Command::new("unshare");
+    command.args(["-m", "sh", "-c", &mount]).arg(data);
+    command
+}
+
 /// Runs the command line and waits for its end.
 pub fn run(config: &Path, arguments: &[&str], input: &str) -> Outcome<Output> {
     let mut command = waxwing(config);
@@ -393,35 +385,6 @@ pub fn run(config: &Path, arguments: &[&str], input: &str) -> Outcome<Output> {
         let _ = stdin.write_all(input.as_bytes());
     }
     Ok(child.wait_with_output()?)
-}
-
-fn add_user(config: &Path, account: &Account) -> Outcome {
-    let arguments = ["user", "add", &account.jid(), "--password-stdin"];
-    let output = run(config, &arguments, &format!("{}\n", account.password))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    Err(format!(
-        "user add {}: {}",
-        account.jid(),
-        String::from_utf8_lossy(&output.stderr)
-    )
-    .into())
-}
-
-/// Makes an account by in-band registration, XEP-0077.
-pub fn register(target: &Target, account: &Account) -> Outcome {
-    let mut client = Client::stream(target)?;
-    client.send(&format!(
-        "<iq type='set' id='register' to='{}'><query xmlns='jabber:iq:register'>\
-         <username>{}</username><password>{}</password></query></iq>",
-        account.domain, account.user, account.password
-    ))?;
-    let answer = client.stanza()?;
-    if answer.attr("type") != Some("result") {
-        return Err(format!("registration: {}", super::xml::show(&answer)).into());
-    }
-    client.disconnect()
 }
 
 /// The certificate that a server made in its data directory, as DER.

@@ -8,9 +8,12 @@ use libtest_mimic::Trial;
 use minidom::Element;
 
 use super::Outcome;
-use super::client::{Account, Client};
+use super::accounts::Account;
+use super::client::Client;
+use super::login::header;
 use super::matching::{Holes, compare};
 use super::play::{Action, Actor, Play, Step};
+use super::sasl;
 use super::server::{Server, Target};
 use super::xml::{Event, show};
 
@@ -74,6 +77,7 @@ impl Stage {
             holes: Holes::default(),
         };
         stage.holes.set("domain", &stage.target.domain);
+        stage.holes.set("header", header(&stage.target.domain));
         for (name, actor) in &play.actors {
             stage.enroll(name, actor)?;
         }
@@ -97,8 +101,8 @@ impl Stage {
         let account = &self.accounts[user];
         self.holes.set(name, account.jid());
         self.holes.set(format!("{name}:user"), &account.user);
-        self.holes
-            .set(format!("{name}:password"), &account.password);
+        let plain = sasl::plain("", &account.user, &account.password);
+        self.holes.set(format!("{name}:plain"), plain);
         if let Some(resource) = &actor.resource {
             self.holes.set(
                 format!("{name}:full"),
@@ -315,6 +319,7 @@ impl Client {
                 self.unread();
                 Ok(())
             }
+            Action::TakeAll => self.take_all(),
             Action::AnswerPings(answers) => {
                 self.answers_pings = *answers;
                 Ok(())

@@ -1,0 +1,5 @@
+//! What must hold when the machine fails.
+
+pub mod database;
+pub mod disk;
+pub mod offline_kill;
