@@ -1,5 +1,8 @@
 //! What the scanner notes of a stanza is what a DOM of it says, also after it was rewritten.
 
+// The helpers of these tests fail where they stand; a method's path has one lifetime too few.
+#![allow(clippy::unwrap_used, clippy::redundant_closure_for_method_calls)]
+
 use bytes::Bytes;
 use proptest::prelude::*;
 use waxwing_xmpp::Element;
