@@ -179,7 +179,7 @@ impl Exchange {
 }
 
 /// RFC 6121 §8.5.3.1: only who may see a resource can ask it something; for others it is as if it
-/// were not there.
+/// were not there. Who names a resource that nobody can guess has been shown it.
 fn shares_presence(account: &Account, to: &Jid, asker: &Jid) -> bool {
     let state = account.lock();
     let subscription = state.roster.state(asker.bare()).subscription;
@@ -189,7 +189,8 @@ fn shares_presence(account: &Account, to: &Jid, asker: &Jid) -> bool {
     let bound = to.resource().and_then(|resource| state.resource(resource));
     bound.is_some_and(|bound| {
         let mut directed = bound.directed.iter();
-        directed.any(|known| known == asker || known.as_str() == asker.bare())
+        bound.session.resource_is_secret
+            || directed.any(|known| known == asker || known.as_str() == asker.bare())
     })
 }
 

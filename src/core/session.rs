@@ -30,6 +30,8 @@ pub struct Session {
     pub jid: Jid,
     /// The account that it belongs to.
     pub account: Arc<Account>,
+    /// Whether the server made its resource up: who names it must have been told.
+    pub resource_is_secret: bool,
     /// What waits to be written to it.
     pub outbox: Outbox,
     /// The stream's default language (RFC 6120 §4.7.4), copied to stanzas that name none.
@@ -49,6 +51,7 @@ impl Session {
         reference: SessionRef,
         jid: Jid,
         account: Arc<Account>,
+        resource_is_secret: bool,
         outbox: Outbox,
         lang: Option<Box<str>>,
     ) -> Self {
@@ -56,6 +59,7 @@ impl Session {
             reference,
             jid,
             account,
+            resource_is_secret,
             outbox,
             lang,
             storing: AtomicU32::new(0),

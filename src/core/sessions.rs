@@ -48,10 +48,8 @@ impl Exchange {
         resource: Option<&str>,
         lang: Option<&str>,
     ) -> Result<Arc<Session>, StanzaError> {
-        let resource = match resource {
-            Some(wanted) => wanted.to_owned(),
-            None => self.ids.token(),
-        };
+        let made_up = resource.is_none();
+        let resource = resource.map_or_else(|| self.ids.token(), str::to_owned);
         let jid = account
             .jid
             .with_resource_tolerant(&resource)
@@ -68,6 +66,7 @@ impl Exchange {
             reference,
             jid,
             Arc::clone(account),
+            made_up,
             outbox,
             lang,
         ));

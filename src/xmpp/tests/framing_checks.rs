@@ -249,7 +249,7 @@ fn restricted() {
 fn text_between_stanzas_is_a_bad_format() {
     refused(
         Reason::TextOutsideStanza,
-        StreamCondition::BadFormat,
+        &StreamCondition::BadFormat,
         &["hello", "<a/>hello", " &amp;", "<![CDATA[x]]>"],
     );
 }
