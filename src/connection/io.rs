@@ -17,6 +17,8 @@ use tokio_rustls::server::TlsStream;
 const READ_BYTES: usize = 16 * 1024;
 /// Idle buffers that a thread keeps.
 const POOLED: usize = 16;
+/// Room in the queue of an idle connection.
+const IDLE_PIECES: usize = 4;
 /// Pieces of one vectored write.
 const MAX_SLICES: usize = 64;
 
@@ -128,8 +130,10 @@ impl Io {
         if self.unflushed {
             ready!(self.transport.pinned()?.poll_flush(cx))?;
             self.unflushed = false;
-            // An idle connection holds no buffer.
-            self.queue = VecDeque::new();
+            // An idle connection holds next to nothing.
+            if self.queue.capacity() > IDLE_PIECES {
+                self.queue = VecDeque::new();
+            }
         }
         Poll::Ready(Ok(()))
     }

@@ -119,7 +119,7 @@ impl Exchange {
         let to = match frame.to() {
             // RFC 6120 §10.3.1: without an address it is for the sender's own account.
             None => Ok(session.account.jid.clone()),
-            Some(to) => parse_address(&to),
+            Some(to) => session.correspondent(&to),
         };
         let stanza = frame.stamp(session.jid.as_str(), session.lang.as_deref());
         let receipt = match to {

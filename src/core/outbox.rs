@@ -16,10 +16,17 @@ use waxwing_xmpp::stanza::{Children, Kind, Stanza};
 
 use crate::clock::Timestamp;
 
+mod batch;
+
+pub use batch::{Batch, BatchPieces};
+use batch::{Thin, Waiting};
+
 /// Messages given but not acknowledged after which the client is asked.
 const PROBE_AFTER_MESSAGES: usize = 64;
 /// Bytes of messages given but not acknowledged after which the client is asked.
 const PROBE_AFTER_BYTES: usize = 64 * 1024;
+/// Bytes that are taken for writing at a time.
+const MAX_BATCH_BYTES: usize = 64 * 1024;
 /// Bytes of unacknowledged live messages that may be held, in multiples of the queue's bound.
 const UNTAKEN_FACTOR: usize = 16;
 
@@ -60,21 +67,6 @@ pub enum Close {
     Quiet,
 }
 
-struct Waiting {
-    stanza: Bytes,
-    thin: Thin,
-}
-
-/// Whether a queued stanza may be dropped when room is short.
-#[derive(Clone, Copy)]
-enum Thin {
-    Never,
-    /// Superseded by a later one from the same address.
-    Presence,
-    /// A message with nothing but a chat state.
-    ChatState,
-}
-
 #[derive(Default)]
 struct Inner {
     queue: VecDeque<Waiting>,
@@ -103,7 +95,7 @@ pub struct Outbox {
 /// What the stream's owner finds when it is woken.
 pub enum Wake {
     /// Bytes to write.
-    Bytes(Vec<Bytes>),
+    Bytes(Batch),
     /// The stream is to be closed, and why.
     Close(Close),
     /// The time set on the wheel has come.
@@ -348,22 +340,23 @@ impl Inner {
         }
     }
 
-    fn take(&mut self, max: usize) -> Vec<Bytes> {
-        let mut taken = Vec::with_capacity(self.queue.len().min(max));
+    /// Hands over the queue itself where it is short: no allocation, and nothing stays behind.
+    fn take(&mut self, max: usize) -> Batch {
+        if self.queue.len() <= max && self.queued_bytes <= MAX_BATCH_BYTES {
+            self.queued_bytes = 0;
+            return Batch(std::mem::take(&mut self.queue));
+        }
+        let mut taken = VecDeque::with_capacity(self.queue.len().min(max));
         let mut bytes = 0;
-        while taken.len() < max && bytes < 64 * 1024 {
+        while taken.len() < max && bytes < MAX_BATCH_BYTES {
             let Some(waiting) = self.queue.pop_front() else {
                 break;
             };
             bytes += waiting.stanza.len();
-            taken.push(waiting.stanza);
+            taken.push_back(waiting);
         }
         self.queued_bytes -= bytes;
-        if self.queue.is_empty() {
-            // An idle session holds no buffer.
-            self.queue = VecDeque::new();
-        }
-        taken
+        Batch(taken)
     }
 
     /// Drops what a later stanza replaces and what nobody would miss.

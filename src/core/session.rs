@@ -5,9 +5,12 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use waxwing_xmpp::Jid;
+use waxwing_xmpp::jid::JidError;
 
 use crate::account::Account;
+use crate::exchange::parse_address;
 use crate::outbox::Outbox;
 
 /// The address of a session inside a cluster of nodes: never a channel, so that it can be stored
@@ -36,6 +39,8 @@ pub struct Session {
     pub outbox: Outbox,
     /// The stream's default language (RFC 6120 §4.7.4), copied to stanzas that name none.
     pub lang: Option<Box<str>>,
+    /// Whom the client wrote to last: nearly always whom it writes to next.
+    correspondent: Mutex<Option<Jid>>,
     /// Messages of this session that are being stored.
     storing: AtomicU32,
     /// A copy of the account's mark, to be looked at without its lock.
@@ -62,10 +67,22 @@ impl Session {
             resource_is_secret,
             outbox,
             lang,
+            correspondent: Mutex::default(),
             storing: AtomicU32::new(0),
             draining: AtomicBool::new(false),
             heard: AtomicU64::new(0),
         }
+    }
+
+    /// The address that the client wrote as `to`, read anew only if it is another than before.
+    pub(crate) fn correspondent(&self, to: &str) -> Result<Jid, JidError> {
+        let mut last = self.correspondent.lock();
+        if let Some(known) = last.as_ref().filter(|known| known.as_str() == to) {
+            return Ok(known.clone());
+        }
+        let jid = parse_address(to)?;
+        *last = Some(jid.clone());
+        Ok(jid)
     }
 
     /// Something of the client was read at `now`.

@@ -1,0 +1,44 @@
+//! What is queued, and how it is handed over.
+
+use std::collections::{VecDeque, vec_deque};
+
+use bytes::Bytes;
+
+/// Queued pieces, in order.
+pub struct Batch(pub(super) VecDeque<Waiting>);
+
+impl IntoIterator for Batch {
+    type Item = Bytes;
+    type IntoIter = BatchPieces;
+
+    fn into_iter(self) -> BatchPieces {
+        BatchPieces(self.0.into_iter())
+    }
+}
+
+/// The pieces of a [`Batch`].
+pub struct BatchPieces(vec_deque::IntoIter<Waiting>);
+
+impl Iterator for BatchPieces {
+    type Item = Bytes;
+
+    fn next(&mut self) -> Option<Bytes> {
+        self.0.next().map(|waiting| waiting.stanza)
+    }
+}
+
+/// A piece in the queue.
+pub(super) struct Waiting {
+    pub(super) stanza: Bytes,
+    pub(super) thin: Thin,
+}
+
+/// Whether a queued stanza may be dropped when room is short.
+#[derive(Clone, Copy)]
+pub(super) enum Thin {
+    Never,
+    /// Superseded by a later one from the same address.
+    Presence,
+    /// A message with nothing but a chat state.
+    ChatState,
+}
