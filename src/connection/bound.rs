@@ -208,6 +208,13 @@ impl Connection<'_> {
         if self.session.is_draining() {
             self.drain().await?;
         }
+        if self.probed.is_some() && !self.session.outbox.is_probing() {
+            // It answered; what it was given since is asked for anew.
+            self.probed = None;
+            if self.session.outbox.needs_probe() {
+                self.ask_what_was_taken();
+            }
+        }
         // A client whose own requests fill its outbox reads the answers first.
         self.relieve(self.shared.exchange.settings.load().outbox_bytes / 2)
             .await?;

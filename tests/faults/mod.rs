@@ -3,3 +3,4 @@
 pub mod database;
 pub mod disk;
 pub mod offline_kill;
+pub mod slow_reader;
