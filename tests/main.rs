@@ -7,6 +7,7 @@ mod authentication;
 mod faults;
 mod harness;
 mod house;
+mod limits;
 mod registration;
 mod retention;
 mod streams;
@@ -35,6 +36,8 @@ fn main() -> ExitCode {
     trials.extend(faults::offline_kill::trials());
     trials.extend(faults::database::trials());
     trials.extend(faults::disk::trials());
+    trials.extend(faults::slow_reader::trials());
+    trials.extend(limits::trials());
     trials.extend(house::trials());
     let conclusion = libtest_mimic::run(&arguments, trials);
     if let Err(error) = Server::stop_shared() {

@@ -380,3 +380,6 @@ impl Inner {
         self.queue = kept;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,186 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn stanza(xml: &str) -> Stanza {
+    Stanza::parse(Bytes::copy_from_slice(xml.as_bytes())).unwrap()
+}
+
+fn message(id: usize) -> Stanza {
+    stanza(&format!(
+        "<message id='{id}' type='chat'><body>hello</body></message>"
+    ))
+}
+
+fn live(stanza: &Stanza) -> Untaken {
+    Untaken::Live {
+        stanza: stanza.clone(),
+        received: Timestamp(0),
+    }
+}
+
+fn written(outbox: &Outbox) -> Vec<String> {
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut all = Vec::new();
+    while let Poll::Ready(Wake::Bytes(batch)) = outbox.poll_take(&mut cx, 3) {
+        all.extend(
+            batch
+                .into_iter()
+                .map(|piece| String::from_utf8_lossy(&piece).into_owned()),
+        );
+    }
+    all
+}
+
+#[test]
+fn pieces_leave_in_order_and_the_answer_to_binding_goes_first() {
+    let outbox = Outbox::new(1000);
+    for id in 0..5 {
+        outbox.push(&message(id));
+    }
+    outbox.push_first(Bytes::from_static(b"<iq/>"));
+    let pieces = written(&outbox);
+    assert_eq!(pieces.len(), 6);
+    assert_eq!(pieces[0], "<iq/>");
+    assert!((0..5).all(|id| pieces[id + 1].contains(&format!("id='{id}'"))));
+    assert_eq!(outbox.queued_bytes(), 0);
+}
+
+#[test]
+fn at_the_bound_it_is_thinned_before_it_detaches() {
+    let presence = |from: &str, show: &str| {
+        stanza(&format!(
+            "<presence from='{from}'><show>{show}</show></presence>"
+        ))
+    };
+    let typing = stanza(
+        "<message type='chat'><composing xmlns='http://jabber.org/protocol/chatstates'/></message>",
+    );
+    let outbox = Outbox::new(400);
+    for piece in [
+        &presence("a@b/c", "away"),
+        &typing,
+        &presence("d@b/e", "dnd"),
+    ] {
+        assert_eq!(outbox.push(piece), Push::Queued);
+    }
+    while outbox.queued_bytes() + 56 <= 400 {
+        assert_eq!(outbox.push(&presence("a@b/c", "away")), Push::Queued);
+    }
+    assert_eq!(outbox.push(&presence("a@b/c", "chat")), Push::Queued);
+    assert!(!outbox.is_detached());
+    let pieces = written(&outbox);
+    assert!(
+        pieces.iter().all(|piece| !piece.contains("composing")),
+        "{pieces:?}"
+    );
+    assert_eq!(
+        pieces
+            .iter()
+            .filter(|piece| piece.contains("d@b/e"))
+            .count(),
+        1
+    );
+    assert!(pieces.last().unwrap().contains("chat"));
+    assert!(pieces.len() < 5, "{pieces:?}");
+}
+
+#[test]
+fn beyond_the_bound_nothing_is_taken_and_the_owner_is_told() {
+    let outbox = Outbox::new(200);
+    let first = message(1);
+    assert_eq!(outbox.push_kept(&first, live(&first)), Push::Queued);
+    let mut id = 2;
+    while outbox.push_kept(&message(id), live(&message(id))) == Push::Queued {
+        id += 1;
+    }
+    assert!(outbox.is_detached());
+    assert_eq!(outbox.push(&message(99)), Push::Detached);
+    let mut cx = Context::from_waker(Waker::noop());
+    let woken = outbox.poll_take(&mut cx, 64);
+    assert!(matches!(woken, Poll::Ready(Wake::Close(Close::Error(_)))));
+    // What it held goes back whole: all that was taken in, in order.
+    assert_eq!(outbox.take_untaken().len(), id - 1);
+}
+
+#[test]
+fn a_socket_that_takes_nothing_gets_no_bytes_but_hears_of_the_end() {
+    let outbox = Outbox::new(1000);
+    outbox.push(&message(1));
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(outbox.poll_take(&mut cx, 0).is_pending());
+    outbox.tick();
+    assert!(matches!(
+        outbox.poll_take(&mut cx, 0),
+        Poll::Ready(Wake::Tick)
+    ));
+    outbox.close(Close::Quiet);
+    assert!(matches!(
+        outbox.poll_take(&mut cx, 0),
+        Poll::Ready(Wake::Close(Close::Quiet))
+    ));
+    assert_eq!(outbox.drain_queue().len(), 1);
+}
+
+#[derive(Clone, Debug)]
+enum Operation {
+    Live,
+    Row,
+    Probe,
+    Answer,
+}
+
+fn operation() -> impl Strategy<Value = Operation> {
+    prop_oneof![
+        3 => Just(Operation::Live),
+        3 => Just(Operation::Row),
+        1 => Just(Operation::Probe),
+        1 => Just(Operation::Answer),
+    ]
+}
+
+proptest! {
+    /// What was given is taken by an answer, or still held; a ping covers what was given before it
+    /// and no more.
+    #[test]
+    fn everything_given_is_taken_or_held(operations in prop::collection::vec(operation(), 0..60)) {
+        let outbox = Outbox::new(1 << 20);
+        let (mut given, mut taken, mut covered) = (0_usize, 0_usize, None);
+        let (mut rows, mut rows_taken) = (Vec::new(), Vec::new());
+        for (at, operation) in operations.into_iter().enumerate() {
+            let stanza = message(at);
+            match operation {
+                Operation::Live => {
+                    prop_assert_eq!(outbox.push_kept(&stanza, live(&stanza)), Push::Queued);
+                    given += 1;
+                }
+                Operation::Row => {
+                    let id = at as i64;
+                    let row = Untaken::Row { id, bytes: 1 };
+                    prop_assert_eq!(outbox.push_kept(&stanza, row), Push::Queued);
+                    rows.push((given, id));
+                    given += 1;
+                }
+                Operation::Probe => {
+                    let begun = outbox.begin_probe(at as u64);
+                    prop_assert_eq!(begun.is_some(), covered.is_none());
+                    if begun.is_some() {
+                        covered = Some((at as u64, given));
+                    }
+                }
+                Operation::Answer => {
+                    prop_assert!(outbox.probe_answered(u64::MAX).is_none());
+                    if let Some((id, up_to)) = covered.take() {
+                        let answered = outbox.probe_answered(id).unwrap();
+                        rows_taken.extend(answered.into_iter().map(|(id, _)| id));
+                        taken = up_to;
+                    }
+                }
+            }
+        }
+        let expected: Vec<i64> =
+            rows.iter().filter(|(place, _)| *place < taken).map(|(_, id)| *id).collect();
+        prop_assert_eq!(rows_taken, expected);
+        prop_assert_eq!(outbox.take_untaken().len(), given - taken);
+    }
+}
