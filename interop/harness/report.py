@@ -76,7 +76,7 @@ def row(result):
         clients, shown = check.program, result.summary()
     else:
         clients = "; ".join(map(program_and_version, check.clients))
-        shown = SHOWN[check.scenario]
+        shown = SHOWN[check.scenario] if result.passed or result.failed else result.summary()
     return f"| {result.name} | {clients} | {shown} | {result.word()} |"
 
 
