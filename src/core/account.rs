@@ -4,6 +4,7 @@
 //! never across an await: that is where the order of its messages is kept.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 use waxwing_xmpp::{Jid, Stanza};
@@ -53,6 +54,8 @@ pub struct Bound {
     pub session: Arc<Session>,
     /// Its last available presence, stamped, and its priority; `None` while it is not available.
     pub presence: Option<Available>,
+    /// Since when messages to the bare JID go to it, by the monotonic clock.
+    pub takes_since: Option<Duration>,
     /// Whether it asked for the roster and so is sent pushes (RFC 6121 §2.1.6).
     pub interested: bool,
     /// Where it sent directed presence (RFC 6121 §4.6), bare or full JIDs.

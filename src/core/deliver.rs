@@ -1,6 +1,7 @@
 //! Delivery of messages to a local account (RFC 6121 §8.5), and the custody that goes with it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::MutexGuard;
 use waxwing_xmpp::stanza::MessageType;
@@ -238,6 +239,7 @@ impl Delivery<'_> {
         let source = Untaken::Live {
             stanza: stanza.clone(),
             received,
+            handed: self.exchange.clock.elapsed(),
         };
         if session.outbox.push_kept(stanza, source) == Push::Queued {
             return true;
@@ -256,21 +258,49 @@ impl Delivery<'_> {
     fn give_back(&mut self, session: &Session) {
         for untaken in session.outbox.take_untaken() {
             // A row is in the mailbox still.
-            let Untaken::Live { stanza, received } = untaken else {
+            let Untaken::Live {
+                stanza,
+                received,
+                handed,
+            } = untaken
+            else {
                 continue;
             };
             let was_bare = stanza.to().is_none_or(|to| !to.contains('/'));
-            let others = self.state.sessions.iter().any(Bound::takes_bare);
-            let receipt = match (others, was_bare) {
-                // The others were given it as well.
-                (true, true) => continue,
-                (true, false) if self.hand_to_available(&stanza, received, None) => continue,
-                _ => self.store(&stanza, received, None),
+            let kept_by_others = if was_bare {
+                self.hand_to_later(&stanza, received, handed)
+            } else {
+                self.hand_to_available(&stanza, received, None)
             };
+            if kept_by_others {
+                continue;
+            }
+            let receipt = self.store(&stanza, received, None);
             if matches!(receipt, Receipt::Bounced(_)) {
                 self.refused.push(stanza);
             }
         }
+    }
+
+    /// Hands a message to the bare JID to the sessions that came after it was handed out. True: they
+    /// have it, or others were given it at the time.
+    fn hand_to_later(&mut self, stanza: &Stanza, received: Timestamp, handed: Duration) -> bool {
+        let takers = self
+            .state
+            .sessions
+            .iter()
+            .filter(|bound| bound.takes_bare());
+        let (later, earlier): (Vec<&Bound>, Vec<&Bound>) =
+            takers.partition(|bound| bound.takes_since.is_none_or(|since| since >= handed));
+        let mut kept = !earlier.is_empty();
+        let later: Vec<_> = later
+            .iter()
+            .map(|bound| Arc::clone(&bound.session))
+            .collect();
+        for session in later {
+            kept |= self.hand(&session, stanza, received, None);
+        }
+        kept
     }
 
     /// After a session ended: what it left in the mailbox is for another available one.

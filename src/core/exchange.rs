@@ -210,8 +210,11 @@ impl Exchange {
         else {
             return;
         };
+        let gone = || {
+            tracing::warn!("a message could not be kept, and its sender is not there to be told")
+        };
         let Some(account) = self.registry.get(sender.bare()) else {
-            return;
+            return gone();
         };
         let state = account.lock();
         if let Some(bound) = sender
@@ -221,6 +224,8 @@ impl Exchange {
             let reply =
                 stanza::error_reply(stanza, stanza.to().as_deref(), Some(sender.as_str()), error);
             bound.session.outbox.push(&reply);
+        } else {
+            gone();
         }
     }
 

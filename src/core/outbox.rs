@@ -8,6 +8,7 @@
 use std::borrow::Cow;
 use std::collections::{HashSet, VecDeque};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -39,6 +40,8 @@ pub enum Untaken {
         stanza: Stanza,
         /// When the server received it.
         received: Timestamp,
+        /// When it was handed over, by the monotonic clock.
+        handed: Duration,
     },
     /// It lives in the mailbox.
     Row {
@@ -73,6 +76,8 @@ struct Inner {
     queued_bytes: usize,
     untaken: VecDeque<Untaken>,
     untaken_bytes: usize,
+    /// Untaken messages that are still in the queue: no ping covers them.
+    unwritten: usize,
     probe: Option<Probe>,
     detached: bool,
     close: Option<Close>,
@@ -130,6 +135,7 @@ impl Outbox {
         inner.queue.push_front(Waiting {
             stanza: bytes,
             thin: Thin::Never,
+            kept: false,
         });
         inner.wake();
     }
@@ -148,6 +154,10 @@ impl Outbox {
         if self.enqueue(&mut inner, stanza.bytes().clone(), Thin::Never) == Push::Detached {
             return Push::Detached;
         }
+        if let Some(piece) = inner.queue.back_mut() {
+            piece.kept = true;
+        }
+        inner.unwritten += 1;
         inner.untaken.push_back(source);
         inner.untaken_bytes += live_bytes;
         if inner.untaken.len() >= PROBE_AFTER_MESSAGES || inner.untaken_bytes >= PROBE_AFTER_BYTES {
@@ -169,7 +179,11 @@ impl Outbox {
             }
         }
         inner.queued_bytes += stanza.len();
-        inner.queue.push_back(Waiting { stanza, thin });
+        inner.queue.push_back(Waiting {
+            stanza,
+            thin,
+            kept: false,
+        });
         inner.wake();
         Push::Queued
     }
@@ -189,7 +203,8 @@ impl Outbox {
         }
         inner.probe = Some(Probe {
             id,
-            covers: inner.untaken.len(),
+            // The ping is written behind what was handed out, and before what is queued.
+            covers: inner.untaken.len().saturating_sub(inner.unwritten),
         });
         Some(id)
     }
@@ -218,7 +233,7 @@ impl Outbox {
     /// Whether messages wait to be shown as taken and no probe asks for them yet.
     pub fn needs_probe(&self) -> bool {
         let inner = self.inner.lock();
-        !inner.untaken.is_empty() && inner.probe.is_none()
+        inner.untaken.len() > inner.unwritten && inner.probe.is_none()
     }
 
     /// Ends the stream: nothing more is taken, and the owner is told how to close.
@@ -344,6 +359,7 @@ impl Inner {
     fn take(&mut self, max: usize) -> Batch {
         if self.queue.len() <= max && self.queued_bytes <= MAX_BATCH_BYTES {
             self.queued_bytes = 0;
+            self.unwritten = 0;
             return Batch(std::mem::take(&mut self.queue));
         }
         let mut taken = VecDeque::with_capacity(self.queue.len().min(max));
@@ -353,6 +369,7 @@ impl Inner {
                 break;
             };
             bytes += waiting.stanza.len();
+            self.unwritten -= usize::from(waiting.kept);
             taken.push_back(waiting);
         }
         self.queued_bytes -= bytes;

@@ -73,6 +73,8 @@ impl Exchange {
                 priority,
             };
             let initial = bound.presence.replace(available).is_none();
+            let takes = (priority >= 0).then(|| self.clock.elapsed());
+            bound.takes_since = takes.map(|now| bound.takes_since.unwrap_or(now));
             if bound.takes_bare() && has_mail && !draining && (initial || !took_before) {
                 bound.set_draining(Some(Drain { after: 0 }));
             }
@@ -175,6 +177,7 @@ impl Exchange {
                 return;
             };
             let was = bound.presence.take().is_some();
+            bound.takes_since = None;
             bound.set_draining(None);
             told.append(&mut bound.directed);
             if was {

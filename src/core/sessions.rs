@@ -74,6 +74,7 @@ impl Exchange {
         let bound = Bound {
             session: Arc::clone(&session),
             presence: None,
+            takes_since: None,
             interested: false,
             directed: Vec::new(),
             draining: None,

@@ -31,6 +31,8 @@ impl Iterator for BatchPieces {
 pub(super) struct Waiting {
     pub(super) stanza: Bytes,
     pub(super) thin: Thin,
+    /// Whether an untaken message goes with it.
+    pub(super) kept: bool,
 }
 
 /// Whether a queued stanza may be dropped when room is short.

@@ -16,6 +16,7 @@ fn live(stanza: &Stanza) -> Untaken {
     Untaken::Live {
         stanza: stanza.clone(),
         received: Timestamp(0),
+        handed: Duration::ZERO,
     }
 }
 
@@ -122,10 +123,32 @@ fn a_socket_that_takes_nothing_gets_no_bytes_but_hears_of_the_end() {
     assert_eq!(outbox.drain_queue().len(), 1);
 }
 
+/// A ping is written behind what was handed out: what still waits is not covered by it.
+#[test]
+fn a_ping_covers_nothing_that_is_still_queued() {
+    let outbox = Outbox::new(10_000);
+    for id in 0..5 {
+        let row = Untaken::Row { id, bytes: 1 };
+        assert_eq!(outbox.push_kept(&message(7), row), Push::Queued);
+    }
+    assert!(!outbox.needs_probe());
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(matches!(
+        outbox.poll_take(&mut cx, 2),
+        Poll::Ready(Wake::Bytes(_))
+    ));
+    outbox.begin_probe(1);
+    assert_eq!(outbox.probe_answered(1), Some(vec![(0, 1), (1, 1)]));
+    assert!(!outbox.needs_probe());
+    assert_eq!(written(&outbox).len(), 3);
+    assert_eq!(outbox.take_untaken().len(), 3);
+}
+
 #[derive(Clone, Debug)]
 enum Operation {
     Live,
     Row,
+    Write,
     Probe,
     Answer,
 }
@@ -134,6 +157,7 @@ fn operation() -> impl Strategy<Value = Operation> {
     prop_oneof![
         3 => Just(Operation::Live),
         3 => Just(Operation::Row),
+        1 => Just(Operation::Write),
         1 => Just(Operation::Probe),
         1 => Just(Operation::Answer),
     ]
@@ -145,7 +169,7 @@ proptest! {
     #[test]
     fn everything_given_is_taken_or_held(operations in prop::collection::vec(operation(), 0..60)) {
         let outbox = Outbox::new(1 << 20);
-        let (mut given, mut taken, mut covered) = (0_usize, 0_usize, None);
+        let (mut given, mut out, mut taken, mut covered) = (0_usize, 0_usize, 0_usize, None);
         let (mut rows, mut rows_taken) = (Vec::new(), Vec::new());
         for (at, operation) in operations.into_iter().enumerate() {
             let stanza = message(at);
@@ -161,11 +185,15 @@ proptest! {
                     rows.push((given, id));
                     given += 1;
                 }
+                Operation::Write => {
+                    written(&outbox);
+                    out = given;
+                }
                 Operation::Probe => {
                     let begun = outbox.begin_probe(at as u64);
                     prop_assert_eq!(begun.is_some(), covered.is_none());
                     if begun.is_some() {
-                        covered = Some((at as u64, given));
+                        covered = Some((at as u64, out));
                     }
                 }
                 Operation::Answer => {
