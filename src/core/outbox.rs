@@ -188,14 +188,12 @@ impl Outbox {
         Push::Queued
     }
 
-    /// Asks for a probe: a ping whose answer shows what was taken. The owner writes it (see
-    /// [`Outbox::begin_probe`]).
+    /// Asks the owner for a probe ([`Outbox::begin_probe`]).
     pub fn want_probe(&self) {
         self.inner.lock().want_probe();
     }
 
-    /// Starts a probe if none is on its way; the caller queues a ping with the id that `id` gives.
-    /// Returns that id.
+    /// Starts a probe if none is on its way; the caller writes a ping with the id returned.
     pub fn begin_probe(&self, id: u64) -> Option<u64> {
         let mut inner = self.inner.lock();
         if inner.probe.is_some() || inner.detached {
