@@ -119,7 +119,11 @@ impl<'a> Builder<'a> {
                 "" => Namespace::NONE,
                 prefix => Namespace::from(self.resolve(prefix)?.to_owned()),
             };
-            let name = NcName::try_from(local).map_err(|_| DomError)?;
+            // The type lacks a range of characters that XML allows in names (U+FDF0 and on). Better
+            // to lose such an attribute than the stanza.
+            let Ok(name) = NcName::try_from(local) else {
+                continue;
+            };
             let value = value::unescape(attribute.value.as_bytes()).into_owned();
             element.attrs_mut().insert(namespace, name, value);
         }

@@ -340,10 +340,15 @@ impl Scanner {
         self.envelope.child_count = self.envelope.child_count.saturating_add(1);
         // Whatever the content namespace of the stream is, inside it stands for jabber:client.
         let namespace = match namespace {
-            Namespace::Content => crate::ns::CLIENT.into(),
-            other => value::unescape(name_of(other, bytes, around)),
+            Namespace::Content => crate::ns::CLIENT.as_bytes(),
+            other => name_of(other, bytes, around),
         };
-        self.envelope.children |= Children::classify(name.of(bytes), namespace.as_bytes());
+        let name = name.of(bytes);
+        self.envelope.children |= if value::is_plain(namespace) {
+            Children::classify(name, namespace)
+        } else {
+            Children::classify(name, value::unescape(namespace).as_bytes())
+        };
     }
 
     /// The namespace of a prefix, noting it if it comes from the stream header.

@@ -83,7 +83,13 @@ impl Scanner {
             return Ok(Step::Wait);
         };
         self.push_attribute(bytes, name, prefix_len, rules)?;
-        self.state = State::Equals;
+        if let Some([b'=', quote @ (b'\'' | b'"')]) = bytes[self.at..].first_chunk() {
+            // As nearly everybody writes it.
+            self.at += 2;
+            self.begin_value(*quote);
+        } else {
+            self.state = State::Equals;
+        }
         Ok(Step::Next)
     }
 
@@ -106,9 +112,7 @@ impl Scanner {
             None => Ok(Step::Wait),
             Some(&quote @ (b'\'' | b'"')) => {
                 self.at += 1;
-                self.quote = quote;
-                self.mark = self.at;
-                self.state = State::Value;
+                self.begin_value(quote);
                 Ok(Step::Next)
             }
             Some(_) => Err(Reason::MalformedTag),
@@ -164,6 +168,9 @@ impl Scanner {
             Some(open) => open.name().of(bytes),
             None => rules.root,
         };
+        if self.at == self.mark && bytes[self.at..].starts_with(expected) {
+            self.at += expected.len();
+        }
         while let Some(&byte) = bytes.get(self.at) {
             let next = self.at - self.mark;
             if expected.get(next) == Some(&byte) {
@@ -191,6 +198,12 @@ impl Scanner {
             }
             Some(_) => Err(Reason::MalformedTag),
         }
+    }
+
+    fn begin_value(&mut self, quote: u8) {
+        self.quote = quote;
+        self.mark = self.at;
+        self.state = State::Value;
     }
 
     fn begin_name(&mut self, state: State) {
@@ -230,6 +243,7 @@ impl Scanner {
 }
 
 /// One side of a qualified name. Its bytes are those of a name already, if it is ASCII.
+#[inline]
 fn check_part(part: &[u8]) -> Result<(), Reason> {
     let starts = part.first().is_some_and(|&byte| is_name_start(byte));
     if !starts || (!part.is_ascii() && !is_ncname(part)?) {

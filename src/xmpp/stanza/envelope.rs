@@ -17,6 +17,7 @@ impl Span {
     };
 
     /// From `start` up to but without `end`. Stanzas are bounded well below 4 GiB.
+    #[inline]
     pub(crate) fn new(start: usize, end: usize) -> Self {
         Self {
             start: start as u32,
@@ -24,23 +25,28 @@ impl Span {
         }
     }
 
+    #[inline]
     pub(crate) fn is_none(self) -> bool {
         self.start == u32::MAX
     }
 
+    #[inline]
     pub(crate) fn start(self) -> usize {
         self.start as usize
     }
 
+    #[inline]
     pub(crate) fn end(self) -> usize {
         self.start as usize + self.len as usize
     }
 
+    #[inline]
     pub(crate) fn len(self) -> usize {
         self.len as usize
     }
 
     /// The bytes of the range; nothing if it is not there.
+    #[inline]
     pub(crate) fn of(self, bytes: &[u8]) -> &[u8] {
         if self.is_none() {
             return &[];

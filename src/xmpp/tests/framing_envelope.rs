@@ -346,6 +346,16 @@ fn a_dom_is_always_written_well_formed() {
     assert_eq!(Stanza::from_element(&deep).name(), "a");
 }
 
+#[test]
+fn an_attribute_that_the_dom_cannot_name_takes_nothing_else_with_it() {
+    let xml = "<message><body \u{FDF0}='1' a='2'>b</body></message>";
+    let element = dom::parse(xml.as_bytes()).unwrap();
+    assert_eq!(
+        dom::serialize(&element),
+        "<message><body a='2'>b</body></message>"
+    );
+}
+
 /// What is written anew may need more declarations than what was read, but never too many.
 #[test]
 fn the_worst_that_is_accepted_survives_a_dom() {

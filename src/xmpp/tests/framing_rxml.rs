@@ -181,18 +181,25 @@ enum Excuse {
     CarriageReturn,
     /// rxml gives up on a reference after fewer bytes.
     LongReference,
+    /// rxml lacks the range from U+FDF0 to U+FFFD in its table of name characters (XML 1.0 §2.3).
+    NameCharacter,
 }
 
 fn excuse(bytes: &[u8], ours: &Verdict<Reason>, theirs: &Verdict<rxml::Error>) -> Option<Excuse> {
     match (ours.1, theirs.1) {
         (Some(Reason::TextOutsideStanza), _) => Some(Excuse::TextOutsideStanza),
-        (Some(Reason::DuplicateAttribute), None) if has_two_declarations(bytes) => {
+        (Some(Reason::DuplicateAttribute), _) if has_two_declarations(bytes) => {
             Some(Excuse::DuplicateDeclaration)
         }
         (Some(_), None) if ours.0 == theirs.0 && is_refused_later(bytes) => Some(Excuse::Earlier),
         // rxml stops there; what comes after it does not see.
         (_, Some(rxml::Error::InvalidChar(..))) if ours.0 >= theirs.0 && has_lone_return(bytes) => {
             Some(Excuse::CarriageReturn)
+        }
+        (_, Some(rxml::Error::UnexpectedChar(_, '\u{FDF0}'..='\u{FFFD}', _)))
+            if ours.0 >= theirs.0 =>
+        {
+            Some(Excuse::NameCharacter)
         }
         (None, Some(rxml::Error::UndeclaredEntity)) if ours.0 == theirs.0 => {
             let reference = bytes.rsplit(|&b| b == b'&').next()?;

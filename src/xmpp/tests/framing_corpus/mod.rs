@@ -46,6 +46,8 @@ pub fn stanzas() -> Vec<String> {
 
 const STANZAS: &[&str] = &[
     "<message to='romeo@example.org'><body>Hi</body></message>",
+    "<message to='romeo@example.org'><body>First line,\r\n\tsecond line,\n\nlast line of some length.\n</body>\
+     </message>",
     "<message id='m1' to='room@groups.example.org' type='groupchat'><body>Grüße an alle 👋 &amp; \
      「みんな」 &lt;3 &#x1F600;</body><thread parent=\"e0ff\">ejwoi</thread></message>",
     "<message type='error' to='a@b/c'><error type='cancel'><item-not-found \
