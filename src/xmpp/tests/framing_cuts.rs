@@ -68,7 +68,7 @@ fn stream(seed: u64) -> Vec<u8> {
         let at = chance.below(bytes.len());
         match chance.below(3) {
             0 => bytes[at] = chance.next() as u8,
-            1 => drop(bytes.remove(at)),
+            1 if bytes.len() > 1 => drop(bytes.remove(at)),
             _ => bytes.truncate(at.max(1)),
         }
     }
