@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use waxwing_core::accounts::Accounts;
 use waxwing_core::clock::{Clock, Ids, SystemClock, SystemIds};
@@ -219,6 +219,8 @@ pub async fn serve(
         stopping: stopping.clone(),
         exchange,
     });
+    // Whoever reads the line may send a signal at once.
+    let signals = Signals::listen()?;
     announce(&listeners)?;
     for (listener, direct_tls) in listeners {
         let (shared, stopping) = (Arc::clone(&shared), stopping.clone());
@@ -237,7 +239,7 @@ pub async fn serve(
         async move { shared.wheel.turn().await }
     });
     let admin = tokio::spawn(admin::serve(Arc::clone(&shared), socket));
-    let outcome = until_stopped(&shared, load, &logging).await;
+    let outcome = until_stopped(&shared, signals, load, &logging).await;
     stop.send_replace(true);
     close_sessions(&shared.exchange);
     if tokio::time::timeout(DRAIN, ended.recv()).await.is_err() {
@@ -285,19 +287,35 @@ fn announce(listeners: &[(TcpListener, bool)]) -> Result<(), ServerError> {
     Ok(())
 }
 
+/// What the process is told from outside.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    /// From now on a signal is for the server to handle and does not end the process by itself.
+    fn listen() -> Result<Self, ServerError> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
 async fn until_stopped(
     shared: &Shared,
+    mut signals: Signals,
     load: impl Fn() -> Result<Config, Vec<config::Problem>>,
     logging: &Logging,
 ) -> Result<(), ServerError> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hangup = signal(SignalKind::hangup())?;
     loop {
         tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
-            _ = hangup.recv() => reload(shared, load(), logging),
+            _ = signals.terminate.recv() => return Ok(()),
+            _ = signals.interrupt.recv() => return Ok(()),
+            _ = signals.hangup.recv() => reload(shared, load(), logging),
             error = shared.exchange.database.failed() => {
                 tracing::error!(%error, "the database failed: nothing can be kept, so the server stops");
                 return Err(error.into());
