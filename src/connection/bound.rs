@@ -67,7 +67,7 @@ struct Connection<'a> {
     /// When the ping that is on its way was sent.
     probed: Option<Duration>,
     /// When the last ping was sent.
-    last_probe: Duration,
+    last_probe: Option<Duration>,
     /// Since when the socket takes nothing.
     stalled: Option<Duration>,
     stanzas: Bucket,
@@ -86,7 +86,7 @@ pub(crate) async fn serve(shared: &Shared, reader: Reader, session: Arc<Session>
         tick_at: None,
         missed_tick: false,
         probed: None,
-        last_probe: Duration::ZERO,
+        last_probe: None,
         stalled: None,
         stanzas: Bucket::full(limits.stanzas_burst, now),
         bytes: Bucket::full(u32::try_from(limits.bytes_burst).unwrap_or(u32::MAX), now),
@@ -162,7 +162,10 @@ impl Connection<'_> {
 
     /// Sends a ping behind what was written, at most one a second and one at a time.
     fn ask_what_was_taken(&mut self) {
-        if self.now().saturating_sub(self.last_probe) >= PROBE_EVERY {
+        let now = self.now();
+        let rested = |sent: Duration| now.saturating_sub(sent) >= PROBE_EVERY;
+        // The first goes at once, also on a server that has just started.
+        if self.last_probe.is_none_or(rested) {
             self.probe();
         } else {
             self.tick_within(PROBE_EVERY);
@@ -176,8 +179,8 @@ impl Connection<'_> {
         };
         let ping = iq::probe(exchange.domain.as_str(), self.session.jid.as_str(), id);
         self.io.queue(ping.bytes().clone());
-        self.last_probe = self.now();
-        self.probed = Some(self.last_probe);
+        self.last_probe = Some(self.now());
+        self.probed = self.last_probe;
         self.tick_within(self.shared.config.load().limits.ping_timeout);
     }
 
