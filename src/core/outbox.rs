@@ -13,7 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use waxwing_xmpp::StreamError;
-use waxwing_xmpp::stanza::{Children, Kind, Stanza};
+use waxwing_xmpp::stanza::{Children, Stanza};
 
 use crate::clock::Timestamp;
 
@@ -120,12 +120,7 @@ impl Outbox {
     /// Queues a stanza that need not be kept: an IQ, presence, an error.
     pub fn push(&self, stanza: &Stanza) -> Push {
         let mut inner = self.inner.lock();
-        let thin = match stanza.kind() {
-            Kind::Presence => Thin::Presence,
-            Kind::Message if is_only_chat_state(stanza) => Thin::ChatState,
-            _ => Thin::Never,
-        };
-        self.enqueue(&mut inner, stanza.bytes().clone(), thin)
+        self.enqueue(&mut inner, stanza.bytes().clone(), Thin::of(stanza))
     }
 
     /// Puts bytes before everything that is queued: the answer to the binding.

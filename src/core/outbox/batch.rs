@@ -3,6 +3,9 @@
 use std::collections::{VecDeque, vec_deque};
 
 use bytes::Bytes;
+use waxwing_xmpp::stanza::{Kind, PresenceType, Stanza};
+
+use super::is_only_chat_state;
 
 /// Queued pieces, in order.
 pub struct Batch(pub(super) VecDeque<Waiting>);
@@ -43,4 +46,18 @@ pub(super) enum Thin {
     Presence,
     /// A message with nothing but a chat state.
     ChatState,
+}
+
+impl Thin {
+    /// Presence that asks or answers something, such as a subscription, is not superseded.
+    pub(super) fn of(stanza: &Stanza) -> Thin {
+        match stanza.kind() {
+            Kind::Presence => match stanza.presence_type() {
+                PresenceType::Available | PresenceType::Unavailable => Thin::Presence,
+                _ => Thin::Never,
+            },
+            Kind::Message if is_only_chat_state(stanza) => Thin::ChatState,
+            _ => Thin::Never,
+        }
+    }
 }

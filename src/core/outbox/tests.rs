@@ -1,4 +1,5 @@
 use proptest::prelude::*;
+use waxwing_xmpp::error::StreamCondition;
 
 use super::*;
 
@@ -18,6 +19,18 @@ fn live(stanza: &Stanza) -> Untaken {
         received: Timestamp(0),
         handed: Duration::ZERO,
     }
+}
+
+fn held(outbox: &Outbox) -> Vec<String> {
+    let id = |untaken| match untaken {
+        Untaken::Live { stanza, .. } => stanza.id().unwrap_or_default().into_owned(),
+        Untaken::Row { id, .. } => id.to_string(),
+    };
+    outbox.take_untaken().into_iter().map(id).collect()
+}
+
+fn ids(range: std::ops::Range<usize>) -> Vec<String> {
+    range.map(|id| id.to_string()).collect()
 }
 
 fn written(outbox: &Outbox) -> Vec<String> {
@@ -86,6 +99,25 @@ fn at_the_bound_it_is_thinned_before_it_detaches() {
     assert!(pieces.len() < 5, "{pieces:?}");
 }
 
+/// What asks or answers something is not replaced by a later presence of the same contact.
+#[test]
+fn subscriptions_and_errors_are_never_thinned() {
+    let kinds = ["subscribe", "subscribed", "error", "unsubscribed"];
+    let outbox = Outbox::new(300);
+    for kind in kinds {
+        let piece = stanza(&format!("<presence from='a@b' type='{kind}'/>"));
+        assert_eq!(outbox.push(&piece), Push::Queued);
+    }
+    let available = stanza("<presence from='a@b'/>");
+    for _ in 0..50 {
+        assert_eq!(outbox.push(&available), Push::Queued);
+    }
+    let pieces = written(&outbox);
+    for (piece, kind) in pieces.iter().zip(kinds) {
+        assert!(piece.contains(kind), "{pieces:?}");
+    }
+}
+
 #[test]
 fn beyond_the_bound_nothing_is_taken_and_the_owner_is_told() {
     let outbox = Outbox::new(200);
@@ -98,10 +130,62 @@ fn beyond_the_bound_nothing_is_taken_and_the_owner_is_told() {
     assert!(outbox.is_detached());
     assert_eq!(outbox.push(&message(99)), Push::Detached);
     let mut cx = Context::from_waker(Waker::noop());
-    let woken = outbox.poll_take(&mut cx, 64);
-    assert!(matches!(woken, Poll::Ready(Wake::Close(Close::Error(_)))));
+    match outbox.poll_take(&mut cx, 64) {
+        Poll::Ready(Wake::Close(Close::Error(error))) => {
+            assert_eq!(error.condition, StreamCondition::PolicyViolation);
+        }
+        _ => panic!("the owner is not told"),
+    }
     // What it held goes back whole: all that was taken in, in order.
-    assert_eq!(outbox.take_untaken().len(), id - 1);
+    assert_eq!(held(&outbox), ids(1..id));
+}
+
+/// The other bound: a client that reads and never says what it took.
+#[test]
+fn a_client_that_answers_no_ping_is_given_so_much_and_no_more() {
+    let outbox = Outbox::new(1000);
+    let mut count = 0;
+    while outbox.push_kept(&message(count), live(&message(count))) == Push::Queued {
+        written(&outbox);
+        count += 1;
+    }
+    assert!(outbox.is_detached());
+    let sizes = |range: std::ops::Range<usize>| -> usize {
+        range.map(|id| message(id).bytes().len()).sum()
+    };
+    assert!(sizes(0..count) <= 1000 * UNTAKEN_FACTOR);
+    assert!(sizes(0..count + 1) > 1000 * UNTAKEN_FACTOR);
+    assert_eq!(held(&outbox), ids(0..count));
+}
+
+#[test]
+fn an_answer_makes_room_for_more() {
+    let outbox = Outbox::new(200);
+    for round in 0..200 {
+        for _ in 0..40 {
+            let piece = message(round);
+            assert_eq!(outbox.push_kept(&piece, live(&piece)), Push::Queued);
+            written(&outbox);
+        }
+        assert_eq!(outbox.begin_probe(7), Some(7));
+        assert_eq!(outbox.begin_probe(8), None);
+        assert!(outbox.probe_answered(8).is_none());
+        assert!(outbox.probe_answered(7).is_some());
+    }
+    assert!(held(&outbox).is_empty());
+}
+
+#[test]
+fn a_stanza_beyond_the_bound_passes_only_alone() {
+    let large = stanza(&format!(
+        "<message><body>{}</body></message>",
+        "x".repeat(300)
+    ));
+    let outbox = Outbox::new(200);
+    assert_eq!(outbox.push(&large), Push::Queued);
+    assert_eq!(written(&outbox).len(), 1);
+    assert_eq!(outbox.push(&message(1)), Push::Queued);
+    assert_eq!(outbox.push(&large), Push::Detached);
 }
 
 #[test]
@@ -144,6 +228,25 @@ fn a_ping_covers_nothing_that_is_still_queued() {
     assert_eq!(outbox.take_untaken().len(), 3);
 }
 
+/// The end of the stream takes the queue, in order, and leaves what is untaken to the account.
+#[test]
+fn the_queue_can_be_taken_once_and_for_all() {
+    let outbox = Outbox::new(1000);
+    for id in 0..3 {
+        assert_eq!(
+            outbox.push_kept(&message(id), live(&message(id))),
+            Push::Queued
+        );
+    }
+    let queue = outbox.drain_queue();
+    let expected: Vec<Bytes> = (0..3).map(|id| message(id).bytes().clone()).collect();
+    assert_eq!(queue, expected);
+    assert_eq!(outbox.queued_bytes(), 0);
+    assert_eq!(outbox.push(&message(3)), Push::Detached);
+    assert!(written(&outbox).is_empty());
+    assert_eq!(held(&outbox), ids(0..3));
+}
+
 #[derive(Clone, Debug)]
 enum Operation {
     Live,
@@ -164,30 +267,31 @@ fn operation() -> impl Strategy<Value = Operation> {
 }
 
 proptest! {
-    /// What was given is taken by an answer, or still held; a ping covers what was given before it
-    /// and no more.
+    /// What was given was taken by an answer or is still held, in order; a ping covers what was
+    /// written before it and no more.
     #[test]
     fn everything_given_is_taken_or_held(operations in prop::collection::vec(operation(), 0..60)) {
         let outbox = Outbox::new(1 << 20);
-        let (mut given, mut out, mut taken, mut covered) = (0_usize, 0_usize, 0_usize, None);
+        let (mut given, mut out, mut taken, mut covered) = (Vec::new(), 0, 0, None);
         let (mut rows, mut rows_taken) = (Vec::new(), Vec::new());
+        let mut wire = Vec::new();
         for (at, operation) in operations.into_iter().enumerate() {
             let stanza = message(at);
             match operation {
                 Operation::Live => {
                     prop_assert_eq!(outbox.push_kept(&stanza, live(&stanza)), Push::Queued);
-                    given += 1;
+                    given.push(at);
                 }
                 Operation::Row => {
-                    let id = at as i64;
+                    let id = i64::try_from(at).unwrap();
                     let row = Untaken::Row { id, bytes: 1 };
                     prop_assert_eq!(outbox.push_kept(&stanza, row), Push::Queued);
-                    rows.push((given, id));
-                    given += 1;
+                    rows.push((given.len(), id));
+                    given.push(at);
                 }
                 Operation::Write => {
-                    written(&outbox);
-                    out = given;
+                    wire.extend(written(&outbox));
+                    out = given.len();
                 }
                 Operation::Probe => {
                     let begun = outbox.begin_probe(at as u64);
@@ -209,6 +313,9 @@ proptest! {
         let expected: Vec<i64> =
             rows.iter().filter(|(place, _)| *place < taken).map(|(_, id)| *id).collect();
         prop_assert_eq!(rows_taken, expected);
-        prop_assert_eq!(outbox.take_untaken().len(), given - taken);
+        let untaken: Vec<String> = given[taken..].iter().map(usize::to_string).collect();
+        prop_assert_eq!(held(&outbox), untaken);
+        let sent = given[..out].iter().map(|id| message(*id).as_xml().to_owned());
+        prop_assert_eq!(wire, sent.collect::<Vec<_>>());
     }
 }
