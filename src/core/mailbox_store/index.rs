@@ -16,7 +16,9 @@ use super::{Mailbox, Usage, sql, unsigned};
 /// Rows in the tail at which a move begins.
 pub(super) const MOVE_AT: usize = 65_536;
 
-/// Pieces that a move is cut into: large enough to be cheap, small enough to let others pass.
+/// A piece is this part of the tail: large enough to be cheap, small enough to let others pass. It
+/// grows with the tail, so that a move gains on any flood of new rows: a commit takes 4 096 at most,
+/// and a tail 128 times as long gives as many back.
 const PIECES: usize = 128;
 
 /// Rows read at once when the tail is rebuilt.
@@ -196,7 +198,7 @@ impl State {
                 running: false,
             });
         }
-        let rows = (move_at / PIECES).max(1);
+        let rows = (self.tail.len().max(move_at) / PIECES).max(1);
         let moving = self.moving.as_mut().filter(|moving| !moving.running)?;
         moving.running = true;
         let up_to = moving.up_to;
