@@ -2,7 +2,8 @@
 //! their own commit, and the drain of one account of 1 000 rows among a million.
 //!
 //! `cargo bench -p waxwing-core --bench mailbox`; the directory is `BENCH_DIRECTORY`, or the
-//! system's for temporary files. Figures are CPU of the whole process, so they include the senders.
+//! system's for temporary files. CPU is given for the threads of the database, and for the whole
+//! process, senders included.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -183,7 +184,7 @@ impl Latencies {
 struct Measure {
     database: Database,
     start: Instant,
-    cpu: Duration,
+    cpu: [Duration; 2],
     commits: u64,
     latencies: Arc<Latencies>,
 }
@@ -205,12 +206,14 @@ impl Measure {
             self.latencies.count() as f64,
             self.start.elapsed().as_secs_f64(),
         );
+        let cpu = cpu_time();
         let commits = (self.database.stats().commits - self.commits) as f64;
         println!(
-            "{name}: {:.0} rows/s, {:.2} µs CPU a row, {:.0} rows a commit, p50 {:.2} ms, \
+            "{name}: {:.0} rows/s, CPU a row {:.2} µs database, {:.2} µs all, {:.0} rows a commit, p50 {:.2} ms, \
              p99 {:.2} ms, p99.9 {:.2} ms",
             rows / seconds,
-            (cpu_time() - self.cpu).as_secs_f64() * 1e6 / rows,
+            (cpu[0] - self.cpu[0]).as_secs_f64() * 1e6 / rows,
+            (cpu[1] - self.cpu[1]).as_secs_f64() * 1e6 / rows,
             rows / commits,
             self.latencies.quantile(0.5),
             self.latencies.quantile(0.99),
@@ -219,17 +222,28 @@ impl Measure {
     }
 }
 
-/// User and system time of this process so far, from `/proc/self/stat` in ticks of 10 ms.
-fn cpu_time() -> Duration {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let after_name = stat.rsplit(')').next().unwrap_or_default();
-    let ticks: u64 = after_name
-        .split_whitespace()
-        .skip(11)
-        .take(2)
-        .filter_map(|n| n.parse::<u64>().ok())
-        .sum();
-    Duration::from_millis(ticks * 10)
+/// User and system time so far, in ticks of 10 ms: of the database's threads, and of all.
+fn cpu_time() -> [Duration; 2] {
+    let mut ticks = [0; 2];
+    for task in std::fs::read_dir("/proc/self/task")
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
+        let stat = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+        let Some((name, numbers)) = stat.rsplit_once(')') else {
+            continue;
+        };
+        let numbers = numbers.split_whitespace().skip(11).take(2);
+        let used: u64 = numbers
+            .filter_map(|number| number.parse::<u64>().ok())
+            .sum();
+        ticks[1] += used;
+        if name.contains("(db-") {
+            ticks[0] += used;
+        }
+    }
+    ticks.map(|ticks| Duration::from_millis(ticks * 10))
 }
 
 fn millis(start: Instant) -> f64 {
