@@ -4,11 +4,12 @@ use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
+use minidom::Element;
 
 use crate::harness::Outcome;
 use crate::harness::client::Client;
 use crate::harness::server::{Server, ServerOptions, Target};
-use crate::harness::xml::show;
+use crate::harness::xml::{CLIENT, PING, show};
 use crate::{ensure, trials};
 
 const REGISTER: &str = "jabber:iq:register";
@@ -19,8 +20,10 @@ const SOURCE: Ipv4Addr = Ipv4Addr::new(127, 9, 9, 9);
 pub fn trials() -> Vec<Trial> {
     trials![
         directed_presence,
+        a_flood_is_answered_whole_but_slowly,
         registrations_per_hour,
         reload_takes_all_or_nothing,
+        reload_reaches_sessions_that_are_there,
     ]
 }
 
@@ -41,14 +44,82 @@ fn directed_presence() -> Outcome {
         target.domain
     ))?;
     let refused = client.stanza()?;
-    let error = refused.get_child("error", "jabber:client");
+    let error = refused.get_child("error", CLIENT);
     ensure!(
         refused.attr("id") == Some("last")
             && error.is_some_and(|error| error.has_child("resource-constraint", STANZAS)),
         "{}",
         show(&refused)
     );
+    // One that is left makes room for another.
+    client.send(&format!(
+        "<presence type='unavailable' to='nobody7@{0}'/><presence to='one-more@{0}'/>",
+        target.domain
+    ))?;
+    let came = client.stanzas()?;
+    ensure!(came.is_empty(), "{}", show(&came[0]));
     client.disconnect()
+}
+
+/// Beyond its rate a client is read more slowly: no request is dropped or refused, and nobody else
+/// waits.
+fn a_flood_is_answered_whole_but_slowly() -> Outcome {
+    const PAIRS: usize = 60;
+    let options = ServerOptions::new()
+        .set("limits.stanzas_per_second", 50)
+        .set("limits.stanzas_burst", 20);
+    // 120 stanzas, 20 of them at once and the others at 50 a second: 2 s, less the clock's grain.
+    let shortest = Duration::from_millis(1900);
+    let mut server = Server::start(&options)?;
+    let target = server.target()?;
+    let (romeo, juliet) = (server.account("romeo")?, server.account("juliet")?);
+    let mut watcher = Client::online(&target, &romeo, Some("watcher"))?;
+    let mut stranger = Client::online(&target, &juliet, None)?;
+    let mut flooder = Client::connect(&target, &romeo, Some("flooder"))?;
+    let flood: String = (0..PAIRS)
+        .map(|number| pair(number, &target.domain))
+        .collect();
+    let begun = Instant::now();
+    flooder.send(&flood)?;
+    stranger.sync()?;
+    let mut seen = statuses(&watcher.stanzas()?);
+    ensure!(seen.len() < PAIRS, "the others waited for the flood");
+    flooder.sync()?;
+    let took = begun.elapsed();
+    ensure!(took >= shortest, "the flood took {took:?}");
+
+    seen.extend(statuses(&watcher.stanzas()?));
+    let expected: Vec<String> = (0..PAIRS).map(|number| number.to_string()).collect();
+    ensure!(seen == expected, "presence that came: {seen:?}");
+    let came = flooder.stanzas()?;
+    let answered: Vec<&str> = came
+        .iter()
+        .filter(|stanza| stanza.name() == "iq" && stanza.attr("type") == Some("result"))
+        .filter_map(|answer| answer.attr("id"))
+        .collect();
+    ensure!(answered == expected, "answers: {answered:?}");
+    let failed = came
+        .iter()
+        .find(|stanza| stanza.attr("type") == Some("error"));
+    ensure!(failed.is_none(), "{}", failed.map(show).unwrap_or_default());
+    server.terminate()
+}
+
+fn pair(number: usize, domain: &str) -> String {
+    format!(
+        "<iq type='get' id='{number}' to='{domain}'><ping xmlns='{PING}'/></iq>\
+         <presence><status>{number}</status></presence>"
+    )
+}
+
+/// The statuses of the available presence among these, in order.
+fn statuses(stanzas: &[Element]) -> Vec<String> {
+    let available = stanzas
+        .iter()
+        .filter(|stanza| stanza.is("presence", CLIENT) && stanza.attr("type").is_none());
+    available
+        .filter_map(|presence| Some(presence.get_child("status", CLIENT)?.text()))
+        .collect()
 }
 
 fn registrations_per_hour() -> Outcome {
@@ -64,7 +135,7 @@ fn registrations_per_hour() -> Outcome {
              <password>secret</password></query></iq>"
         ))?;
         let answer = client.stanza()?;
-        let error = answer.get_child("error", "jabber:client");
+        let error = answer.get_child("error", CLIENT);
         Ok(match error.and_then(|error| error.children().next()) {
             Some(condition) => condition.name().to_owned(),
             None => answer.attr("type").unwrap_or_default().to_owned(),
@@ -107,6 +178,65 @@ fn reload_takes_all_or_nothing() -> Outcome {
     await_log(&server, "loaded the configuration again")?;
     ensure!(offers_registration(&target)?, "registration is not offered");
     server.terminate()
+}
+
+/// A limit that SIGHUP changes holds for a session that was there before; one that comes with a
+/// mistake does not.
+fn reload_reaches_sessions_that_are_there() -> Outcome {
+    let limit = |items: u32| ServerOptions::new().set("limits.roster_items", items);
+    let mut server = Server::start(&limit(1))?;
+    let account = server.account("romeo")?;
+    let mut client = Client::online(&server.target()?, &account, None)?;
+    ensure!(adds_contact(&mut client, "nurse")?, "the roster takes none");
+    ensure!(
+        !adds_contact(&mut client, "tybalt")?,
+        "the limit is not kept"
+    );
+
+    server.configure(&limit(2).set("limits.stanza_bytes", 1))?;
+    server.signal("HUP")?;
+    await_log(&server, "the old one stays")?;
+    let log = server.log();
+    ensure!(log.contains("limits.stanza_bytes"), "the log says: {log}");
+    ensure!(
+        !adds_contact(&mut client, "tybalt")?,
+        "half of a configuration was taken"
+    );
+
+    server.configure(&limit(2))?;
+    server.signal("HUP")?;
+    await_log(&server, "loaded the configuration again")?;
+    let log = server.log();
+    ensure!(
+        log.contains("limits.roster_items: 1 is now 2"),
+        "the log says: {log}"
+    );
+    ensure!(
+        adds_contact(&mut client, "tybalt")?,
+        "the old limit is kept"
+    );
+    ensure!(!adds_contact(&mut client, "peter")?, "no limit is kept");
+    server.terminate()
+}
+
+/// Whether the roster takes one more; the only reason not to is that it is full.
+fn adds_contact(client: &mut Client, name: &str) -> Outcome<bool> {
+    let domain = client.target().domain.clone();
+    client.send(&format!(
+        "<iq type='set' id='add-{name}'><query xmlns='jabber:iq:roster'>\
+         <item jid='{name}@{domain}'/></query></iq>"
+    ))?;
+    let answer = client.stanza()?;
+    let error = answer.get_child("error", CLIENT);
+    match answer.attr("type") {
+        Some("result") => Ok(true),
+        Some("error")
+            if error.is_some_and(|error| error.has_child("resource-constraint", STANZAS)) =>
+        {
+            Ok(false)
+        }
+        _ => Err(show(&answer).into()),
+    }
 }
 
 fn offers_registration(target: &Target) -> Outcome<bool> {
