@@ -211,8 +211,20 @@ impl Fleet {
     pub(crate) fn close(&mut self, who: usize) {
         if let Some(connection) = &mut self.connections[who] {
             connection.stage = Stage::Closing;
+            if let Some(handled) = connection.handled {
+                self.lines.raw(who, acknowledgement(handled).as_bytes());
+            }
             self.lines.raw(who, b"</stream:stream>");
         }
+    }
+
+    /// Forgets all connections: numbers begin at 0 again.
+    pub(crate) fn clear(&mut self) {
+        self.connections.clear();
+        self.jids.clear();
+        self.lines = Lines::default();
+        self.came_online.clear();
+        self.gone.clear();
     }
 
     /// Runs until the handler has finished or the time is up.
@@ -379,8 +391,7 @@ impl Fleet {
             if element.is_stanza() {
                 *handled = handled.wrapping_add(1);
             } else if element.name() == b"r" {
-                let answer = format!("<a xmlns='urn:xmpp:sm:3' h='{handled}'/>");
-                self.lines.raw(who, answer.as_bytes());
+                self.lines.raw(who, acknowledgement(*handled).as_bytes());
                 return Ok(false);
             }
         }
@@ -416,6 +427,10 @@ impl Fleet {
         );
         self.lines.stanza(who, ping.as_bytes());
     }
+}
+
+fn acknowledgement(handled: u32) -> String {
+    format!("<a xmlns='urn:xmpp:sm:3' h='{handled}'/>")
 }
 
 fn watch(epoll: &OwnedFd, socket: &TcpStream, who: usize, writable: bool) -> Result<(), Failure> {

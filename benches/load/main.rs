@@ -5,6 +5,7 @@ mod check;
 mod connection;
 mod element;
 mod fleet;
+mod fsyncs;
 mod lines;
 mod login;
 mod message;
@@ -72,6 +73,18 @@ fn run(command: Command, stop: &Arc<AtomicBool>) -> Result<bool, Failure> {
         }
         Command::Relay(options) => scenario("relay", &options.common, stop, |fleet, report| {
             scenarios::relay::run(&options, fleet, report)
+        }),
+        Command::Idle(options) => scenario("idle", &options.common, stop, |fleet, report| {
+            scenarios::idle::run(&options, fleet, report)
+        }),
+        Command::Login(options) => scenario("login", &options.common, stop, |fleet, report| {
+            scenarios::login::run(&options, fleet, report)
+        }),
+        Command::Offline(options) => scenario("offline", &options.common, stop, |fleet, report| {
+            scenarios::offline::run(&options, fleet, report)
+        }),
+        Command::Latency(options) => scenario("latency", &options.common, stop, |fleet, report| {
+            scenarios::latency::run(&options, fleet, report)
         }),
     }
 }

@@ -4,7 +4,7 @@
 use crate::element::{Element, number};
 
 /// Messages that one flow can have.
-const PER_FLOW: u64 = 10_000_000_000;
+const PER_FLOW: u64 = 1_000_000_000;
 const CHAT: &str = "<active xmlns='http://jabber.org/protocol/chatstates'/>\
     <request xmlns='urn:xmpp:receipts'/><markable xmlns='urn:xmpp:chat-markers:0'/>";
 

@@ -20,6 +20,14 @@ pub(crate) struct Options {
 pub(crate) enum Command {
     /// Pairs of sessions, one of which sends to the other: the cost of a message.
     Relay(Box<RelayOptions>),
+    /// Many sessions that do nothing: the memory that each takes.
+    Idle(Box<IdleOptions>),
+    /// Sessions that come and go: the cost of a login.
+    Login(Box<LoginOptions>),
+    /// Messages to absent users, who then come for them.
+    Offline(Box<OfflineOptions>),
+    /// Messages at fixed times: how long they take at parts of the highest rate.
+    Latency(Box<LatencyOptions>),
     /// A minimal forwarder without XMPP: what the kernel alone charges for a relayed message.
     RawRelay {
         /// Where to listen; port 0 takes any. The address is printed.
@@ -64,6 +72,82 @@ pub(crate) struct RelayOptions {
     /// With --sm: ask for an acknowledgement after so many messages.
     #[arg(long, default_value_t = 1)]
     pub(crate) ack_every: u64,
+    /// The server is a raw relay: no logins, frames only.
+    #[arg(long)]
+    pub(crate) raw: bool,
+}
+
+/// Options of `idle`.
+#[derive(Args, Debug)]
+pub(crate) struct IdleOptions {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// Sessions.
+    #[arg(long, default_value_t = 10_000)]
+    pub(crate) sessions: usize,
+    /// Seconds of quiet before memory is read.
+    #[arg(long, default_value_t = 2.0)]
+    pub(crate) rest: f64,
+}
+
+/// Options of `login`.
+#[derive(Args, Debug)]
+pub(crate) struct LoginOptions {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// Accounts that take turns.
+    #[arg(long, default_value_t = 200)]
+    pub(crate) accounts: usize,
+    /// How long to measure, after a tenth of it for warming up.
+    #[arg(long, default_value_t = 10.0)]
+    pub(crate) seconds: f64,
+}
+
+/// Options of `offline`.
+#[derive(Args, Debug)]
+pub(crate) struct OfflineOptions {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// Sessions that send.
+    #[arg(long, default_value_t = 128)]
+    pub(crate) senders: usize,
+    /// Accounts that are absent.
+    #[arg(long, default_value_t = 64)]
+    pub(crate) recipients: usize,
+    /// Messages of each sender.
+    #[arg(long, default_value_t = 200)]
+    pub(crate) messages: u64,
+    /// Messages that a sender sends in one write, before it waits for the server's word on them.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) window: u64,
+    /// The size of a message in bytes.
+    #[arg(long, default_value_t = 369)]
+    pub(crate) size: usize,
+    /// Count the server's fsync calls with strace, which makes everything else slower.
+    #[arg(long, requires = "pids")]
+    pub(crate) fsyncs: bool,
+}
+
+/// Options of `latency`.
+#[derive(Args, Debug)]
+pub(crate) struct LatencyOptions {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// Pairs of sessions.
+    #[arg(long, default_value_t = 100)]
+    pub(crate) pairs: usize,
+    /// Parts of the highest rate, in percent.
+    #[arg(long, value_delimiter = ',', default_value = "10,50,80")]
+    pub(crate) percent: Vec<u8>,
+    /// The highest rate in messages per second; found by a closed loop if not given.
+    #[arg(long)]
+    pub(crate) rate: Option<f64>,
+    /// How long each part takes.
+    #[arg(long, default_value_t = 5.0)]
+    pub(crate) seconds: f64,
+    /// The size of a message in bytes.
+    #[arg(long, default_value_t = 369)]
+    pub(crate) size: usize,
     /// The server is a raw relay: no logins, frames only.
     #[arg(long)]
     pub(crate) raw: bool,

@@ -6,6 +6,7 @@ use std::io;
 use std::path::Path;
 use std::time::Instant;
 
+use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use crate::check::Verdict;
@@ -50,6 +51,22 @@ impl Report {
         let name = name.into();
         self.order.push(name.clone());
         self.figures.insert(name, value);
+    }
+
+    /// A figure that was recorded.
+    pub(crate) fn value(&self, name: &str) -> Option<f64> {
+        self.figures.get(name).copied()
+    }
+
+    /// Records the percentiles of times in microseconds.
+    pub(crate) fn percentiles(&mut self, prefix: &str, times: &Histogram<u64>) {
+        if times.is_empty() {
+            return;
+        }
+        for (name, quantile) in [("p50", 0.5), ("p99", 0.99), ("p99_9", 0.999), ("max", 1.0)] {
+            let value = times.value_at_quantile(quantile) as f64;
+            self.figure(format!("{prefix}_{name}_us"), value);
+        }
     }
 
     /// Whether the server did all that it had to.
@@ -107,6 +124,14 @@ fn plain(value: f64) -> String {
     format!("{value:.decimals$}")
 }
 
+/// A histogram of microseconds, up to a minute.
+pub(crate) fn histogram() -> Histogram<u64> {
+    let mut times = Histogram::new_with_bounds(1, 60_000_000, 3)
+        .unwrap_or_else(|_| unreachable!("the bounds are constants"));
+    times.auto(true);
+    times
+}
+
 /// Measures the time between two moments: the wall's, the server's and this process's own.
 pub(crate) struct Meter<'a> {
     pids: &'a [u32],
@@ -137,11 +162,12 @@ impl Meter<'_> {
             report.figure(format!("server_us_per_{thing}"), each(server.total()));
             report.figure(format!("server_user_us_per_{thing}"), each(server.user));
             report.figure(format!("server_system_us_per_{thing}"), each(server.system));
-            report.figure("server_cpu_seconds", server.total());
+            report.figure(format!("server_seconds_for_{thing}s"), server.total());
         }
         let own = Cpu::of("self")? - self.own;
         report.figure(format!("client_us_per_{thing}"), each(own.total()));
-        report.figure("client_busy_percent", own.total() / seconds * 100.0);
+        let busy = own.total() / seconds * 100.0;
+        report.figure(format!("client_busy_percent_for_{thing}s"), busy);
         Ok(())
     }
 }

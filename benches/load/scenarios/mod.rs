@@ -1,6 +1,10 @@
 //! The scenarios. Each brings its sessions online, lets them work for a while, waits until
 //! everything has arrived, and reports.
 
+pub(crate) mod idle;
+pub(crate) mod latency;
+pub(crate) mod login;
+pub(crate) mod offline;
 pub(crate) mod relay;
 
 use std::time::{Duration, Instant};

@@ -10,7 +10,7 @@ use crate::lines::Lines;
 use crate::message::{Arrival, Template, arrival};
 use crate::options::RelayOptions;
 use crate::report::{Meter, Report};
-use crate::scenarios::{WARM_UP, after, close_all, settle};
+use crate::scenarios::{Ignore, WARM_UP, after, close_all, settle};
 use crate::sm::Acks;
 
 /// How often an outstanding acknowledgement is asked for at the end.
@@ -36,6 +36,15 @@ pub(crate) struct Relay {
     scratch: Vec<u8>,
 }
 
+/// How a closed loop works.
+pub(crate) struct Closed {
+    pub(crate) pairs: usize,
+    pub(crate) window: u64,
+    pub(crate) size: usize,
+    pub(crate) ack_every: u64,
+    pub(crate) raw: bool,
+}
+
 /// Runs the scenario.
 pub(crate) fn run(
     options: &RelayOptions,
@@ -48,51 +57,78 @@ pub(crate) fn run(
     if fleet.server.sm {
         report.setting("ack_every", options.ack_every);
     }
-    let mut relay = Relay::online(options, fleet)?;
+    let closed = Closed {
+        pairs: options.pairs,
+        window: options.window.max(1),
+        size: options.size,
+        ack_every: options.ack_every.max(1),
+        raw: options.raw,
+    };
+    let mut relay = online(&closed, fleet)?;
     relay.start(fleet);
     let pids = fleet.server.pids.clone();
     fleet.run(&mut relay, Some(after(options.seconds * WARM_UP)))?;
     let (meter, before) = (Meter::start(&pids)?, relay.arrived);
     fleet.run(&mut relay, Some(after(options.seconds)))?;
     meter.finish(relay.arrived - before, "message", report)?;
-    relay.stopping = true;
-    settle(fleet, &mut relay, report)?;
-    relay.verdict(fleet, report);
+    relay.stop(fleet, report)?;
     close_all(fleet, 2 * options.pairs)
 }
 
-impl Relay {
-    /// Brings the pairs online.
-    pub(crate) fn online(options: &RelayOptions, fleet: &mut Fleet) -> Result<Relay, Failure> {
-        let count = 2 * options.pairs;
-        if options.raw {
-            for who in 0..count {
-                fleet.open_raw(who)?;
-                fleet.jids[who] = format!("recipient{who}@localhost/resource");
-            }
-        } else {
-            let plans = fleet.server.plans(0..count);
-            fleet.bring_online(&plans, &mut super::Ignore)?;
+/// Brings pairs online and finds how many messages per second they can exchange at most. They stay
+/// online.
+pub(crate) fn saturation(
+    closed: &Closed,
+    seconds: f64,
+    fleet: &mut Fleet,
+    report: &mut Report,
+) -> Result<f64, Failure> {
+    let mut relay = online(closed, fleet)?;
+    relay.start(fleet);
+    fleet.run(&mut relay, Some(after(seconds * WARM_UP)))?;
+    let (begun, before) = (Instant::now(), relay.arrived);
+    fleet.run(&mut relay, Some(after(seconds)))?;
+    let rate = (relay.arrived - before) as f64 / begun.elapsed().as_secs_f64();
+    relay.stop(fleet, report)?;
+    Ok(rate)
+}
+
+/// Brings the pairs online.
+pub(crate) fn online(closed: &Closed, fleet: &mut Fleet) -> Result<Relay, Failure> {
+    let count = 2 * closed.pairs;
+    if closed.raw {
+        for who in 0..count {
+            fleet.open_raw(who)?;
+            fleet.jids[who] = format!("recipient{who}@localhost/resource");
         }
-        let pair = |number: usize| Pair {
-            template: Template::new(&fleet.jids[2 * number + 1], "chat", number, options.size),
-            sent: 0,
-            flow: Flow::default(),
-            acks: Acks::default(),
-        };
-        Ok(Relay {
-            pairs: (0..options.pairs).map(pair).collect(),
-            window: options.window.max(1),
-            ack_every: if fleet.server.sm {
-                options.ack_every.max(1)
-            } else {
-                0
-            },
-            arrived: 0,
-            stopping: false,
-            asked: None,
-            scratch: Vec::new(),
-        })
+    } else {
+        let plans = fleet.server.plans(0..count);
+        fleet.bring_online(&plans, &mut Ignore)?;
+    }
+    let pair = |number: usize| Pair {
+        template: Template::new(&fleet.jids[2 * number + 1], "chat", number, closed.size),
+        sent: 0,
+        flow: Flow::default(),
+        acks: Acks::default(),
+    };
+    Ok(Relay {
+        pairs: (0..closed.pairs).map(pair).collect(),
+        window: closed.window,
+        ack_every: if fleet.server.sm { closed.ack_every } else { 0 },
+        arrived: 0,
+        stopping: false,
+        asked: None,
+        scratch: Vec::new(),
+    })
+}
+
+impl Relay {
+    /// Sends no more, waits for the rest, and fills in what became of the messages.
+    fn stop(&mut self, fleet: &mut Fleet, report: &mut Report) -> Result<(), Failure> {
+        self.stopping = true;
+        settle(fleet, self, report)?;
+        self.verdict(fleet, report);
+        Ok(())
     }
 
     fn start(&mut self, fleet: &mut Fleet) {
@@ -125,13 +161,12 @@ impl Relay {
         }
     }
 
-    /// Fills in what became of the messages.
     fn verdict(&self, fleet: &Fleet, report: &mut Report) {
         let mut verdict = Verdict::default();
         for pair in &self.pairs {
             verdict += pair.flow.finish(pair.sent);
         }
-        report.verdict = verdict;
+        report.verdict += verdict;
         if self.ack_every > 0 {
             let behind = |number: usize| self.pairs[number].acks.behind(2 * number, &fleet.lines);
             let unacknowledged: u32 = (0..self.pairs.len()).map(behind).sum();

@@ -1,0 +1,172 @@
+//! `latency`: an open loop. Messages are due at fixed times, whatever the server does; each is
+//! timed from the moment at which it was due, so that a stall is seen by all that it delays.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+
+use crate::check::{Flow, Verdict};
+use crate::element::Element;
+use crate::fleet::{Failure, Fleet, Handler};
+use crate::lines::Lines;
+use crate::message::{Arrival, Template, arrival};
+use crate::options::LatencyOptions;
+use crate::report::{Meter, Report, histogram};
+use crate::scenarios::{close_all, relay, settle};
+
+/// Messages on the way, at most: the server cannot keep up then.
+const MAX_ON_THE_WAY: u64 = 200_000;
+
+/// Runs the scenario.
+pub(crate) fn run(
+    options: &LatencyOptions,
+    fleet: &mut Fleet,
+    report: &mut Report,
+) -> Result<(), Failure> {
+    report.setting("pairs", options.pairs);
+    let closed = relay::Closed {
+        pairs: options.pairs,
+        window: 1,
+        size: options.size,
+        ack_every: 1,
+        raw: options.raw,
+    };
+    let saturation = match options.rate {
+        Some(rate) => {
+            relay::online(&closed, fleet)?;
+            rate
+        }
+        None => relay::saturation(&closed, options.seconds.min(4.0), fleet, report)?,
+    };
+    report.figure("saturation_messages_per_second", saturation);
+    let pids = fleet.server.pids.clone();
+    for percent in &options.percent {
+        let rate = saturation * f64::from(*percent) / 100.0;
+        let mut open = OpenLoop::new(options, rate, fleet);
+        let meter = Meter::start(&pids)?;
+        fleet.run(&mut open, None)?;
+        let mut part = Report::new("", "");
+        meter.finish(open.arrived, "message", &mut part)?;
+        for name in ["server_us_per_message", "client_busy_percent_for_messages"] {
+            if let Some(value) = part.value(name) {
+                report.figure(format!("at_{percent}_percent_{name}"), value);
+            }
+        }
+        settle(fleet, &mut open, report)?;
+        report.percentiles(&format!("at_{percent}_percent"), &open.times);
+        report.verdict += open.verdict();
+        if open.overrun {
+            report
+                .faults
+                .push(format!("the server cannot keep up with {percent} %"));
+        }
+    }
+    close_all(fleet, 2 * options.pairs)
+}
+
+struct Pair {
+    template: Template,
+    due: VecDeque<Instant>,
+    sent: u64,
+    flow: Flow,
+}
+
+/// Pairs whose messages are due at fixed times, in turns.
+struct OpenLoop {
+    pairs: Vec<Pair>,
+    start: Instant,
+    interval: Duration,
+    total: u64,
+    sent: u64,
+    arrived: u64,
+    overrun: bool,
+    times: Histogram<u64>,
+    scratch: Vec<u8>,
+}
+
+impl OpenLoop {
+    fn new(options: &LatencyOptions, rate: f64, fleet: &Fleet) -> OpenLoop {
+        let pair = |number: usize| Pair {
+            template: Template::new(&fleet.jids[2 * number + 1], "chat", number, options.size),
+            due: VecDeque::new(),
+            sent: 0,
+            flow: Flow::default(),
+        };
+        OpenLoop {
+            pairs: (0..options.pairs).map(pair).collect(),
+            start: Instant::now(),
+            interval: Duration::from_secs_f64(1.0 / rate.max(0.001)),
+            total: (rate * options.seconds).ceil() as u64,
+            sent: 0,
+            arrived: 0,
+            overrun: false,
+            times: histogram(),
+            scratch: Vec::new(),
+        }
+    }
+
+    fn due(&self) -> Instant {
+        self.start + self.interval.mul_f64(self.sent as f64)
+    }
+
+    fn verdict(&self) -> Verdict {
+        let mut verdict = Verdict::default();
+        for pair in &self.pairs {
+            verdict += pair.flow.finish(pair.sent);
+        }
+        verdict
+    }
+}
+
+impl Handler for OpenLoop {
+    fn element(&mut self, who: usize, element: Element<'_>, _: &mut Lines) -> Result<(), Failure> {
+        let (flow, number) = match arrival(element) {
+            Arrival::Message(flow, number) => (flow, number),
+            Arrival::Error => return Err(Failure::Unexpected(who, element.excerpt())),
+            Arrival::Other => return Ok(()),
+        };
+        if who != 2 * flow + 1 {
+            return Err(Failure::Unexpected(who, element.excerpt()));
+        }
+        let pair = &mut self.pairs[flow];
+        pair.flow.arrived(number);
+        self.arrived += 1;
+        if let Some(due) = pair.due.pop_front() {
+            self.times
+                .saturating_record(due.elapsed().as_micros() as u64);
+        }
+        Ok(())
+    }
+
+    fn tick(&mut self, now: Instant, lines: &mut Lines) -> Option<Instant> {
+        let count = self.pairs.len() as u64;
+        while self.sent < self.total {
+            let due = self.due();
+            if due > now {
+                return Some(due);
+            }
+            if self.sent - self.arrived.min(self.sent) > MAX_ON_THE_WAY {
+                (self.overrun, self.total) = (true, self.sent);
+                break;
+            }
+            let number = (self.sent % count) as usize;
+            let pair = &mut self.pairs[number];
+            self.scratch.clear();
+            pair.template.write(pair.sent, &mut self.scratch);
+            lines.stanza(2 * number, &self.scratch);
+            pair.due.push_back(due);
+            pair.sent += 1;
+            self.sent += 1;
+        }
+        None
+    }
+
+    fn finished(&self) -> bool {
+        self.sent >= self.total && self.arrived >= self.sent
+    }
+
+    fn count(&self) -> u64 {
+        self.arrived
+    }
+}

@@ -1,0 +1,300 @@
+//! `offline`: messages to absent users, and their return. Every sender waits for the server's word
+//! on each burst before the next: the acknowledgement of XEP-0198, or the answer to a ping without
+//! it. Then the recipients come and must get everything once, and nothing when they come again.
+
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+
+use crate::check::{Flow, Verdict};
+use crate::element::Element;
+use crate::fleet::{Failure, Fleet, Handler};
+use crate::fsyncs::Watch;
+use crate::lines::Lines;
+use crate::message::{Arrival, Template, arrival};
+use crate::options::OfflineOptions;
+use crate::report::{Meter, Report, histogram};
+use crate::scenarios::{Ignore, after, close_all, settle};
+use crate::sm::Acks;
+
+/// How long to look for messages that come twice, in seconds.
+const WATCH_FOR_DOUBLES: f64 = 2.0;
+
+/// Runs the scenario.
+pub(crate) fn run(
+    options: &OfflineOptions,
+    fleet: &mut Fleet,
+    report: &mut Report,
+) -> Result<(), Failure> {
+    let (senders, recipients) = (options.senders, options.recipients);
+    report.setting("senders", senders);
+    report.setting("recipients", recipients);
+    report.setting("window", options.window);
+    report.setting("messages", options.messages);
+    let mut accounts = fleet.server.plans(0..recipients);
+    if options.common.server.register {
+        fleet.bring_online(&accounts, &mut Ignore)?;
+        close_all(fleet, recipients)?;
+        fleet.clear();
+        for account in &mut accounts {
+            account.register = false;
+        }
+    }
+    let mut store = Store::online(options, fleet)?;
+    let watch = match options.fsyncs {
+        true => Some(Watch::start(&fleet.server.pids)?),
+        false => None,
+    };
+    let pids = fleet.server.pids.clone();
+    let meter = Meter::start(&pids)?;
+    store.start(&mut fleet.lines);
+    settle(fleet, &mut store, report)?;
+    meter.finish(store.settled, "stored_message", report)?;
+    report.percentiles("acknowledged", &store.times);
+    if let Some(watch) = watch {
+        report.figure("fsyncs", watch.finish()? as f64);
+    }
+    close_all(fleet, senders)?;
+    fleet.clear();
+
+    let mut drain = Drain::new(options);
+    let meter = Meter::start(&pids)?;
+    fleet.bring_online(&accounts, &mut drain)?;
+    settle(fleet, &mut drain, report)?;
+    meter.finish(drain.arrived, "drained_message", report)?;
+    drain.wait(fleet, WATCH_FOR_DOUBLES)?;
+    close_all(fleet, recipients)?;
+    fleet.clear();
+
+    fleet.bring_online(&accounts, &mut drain)?;
+    drain.wait(fleet, WATCH_FOR_DOUBLES)?;
+    report.verdict = drain.verdict(&store);
+    close_all(fleet, recipients)
+}
+
+/// One sender with a flow to each recipient.
+struct Sender {
+    templates: Vec<Template>,
+    sent: u64,
+    begun: Instant,
+    acks: Acks,
+}
+
+/// The senders at work.
+struct Store {
+    senders: Vec<Sender>,
+    window: u64,
+    messages: u64,
+    sm: bool,
+    ping: Vec<u8>,
+    settled: u64,
+    done: usize,
+    times: Histogram<u64>,
+}
+
+impl Store {
+    fn online(options: &OfflineOptions, fleet: &mut Fleet) -> Result<Store, Failure> {
+        let (senders, recipients) = (options.senders, options.recipients);
+        let plans = fleet.server.plans(recipients..recipients + senders);
+        fleet.bring_online(&plans, &mut Ignore)?;
+        let domain = &fleet.server.domain;
+        let template = |sender: usize, recipient: usize| {
+            let to = format!("{}@{domain}", fleet.server.user(recipient));
+            Template::new(&to, "chat", sender * recipients + recipient, options.size)
+        };
+        let sender = |number: usize| Sender {
+            templates: (0..recipients).map(|to| template(number, to)).collect(),
+            sent: 0,
+            begun: Instant::now(),
+            acks: Acks::default(),
+        };
+        Ok(Store {
+            senders: (0..senders).map(sender).collect(),
+            window: options.window.max(1),
+            messages: options.messages,
+            sm: fleet.server.sm,
+            ping: format!(
+                "<iq type='get' id='stored' to='{domain}'><ping xmlns='urn:xmpp:ping'/></iq>"
+            )
+            .into_bytes(),
+            settled: 0,
+            done: 0,
+            times: histogram(),
+        })
+    }
+
+    fn start(&mut self, lines: &mut Lines) {
+        for who in 0..self.senders.len() {
+            self.burst(who, lines);
+        }
+    }
+
+    fn burst(&mut self, who: usize, lines: &mut Lines) {
+        let (sender, mut message) = (&mut self.senders[who], Vec::new());
+        let count = self.window.min(self.messages - sender.sent);
+        if count == 0 {
+            self.done += 1;
+            return;
+        }
+        let recipients = sender.templates.len() as u64;
+        for _ in 0..count {
+            // Each sender begins elsewhere, and goes around.
+            let to = (who as u64 + sender.sent) % recipients;
+            message.clear();
+            sender.templates[to as usize].write(sender.sent / recipients, &mut message);
+            lines.stanza(who, &message);
+            sender.sent += 1;
+        }
+        sender.begun = Instant::now();
+        if self.sm {
+            sender.acks.ask(who, lines);
+        } else {
+            lines.stanza(who, &self.ping);
+        }
+    }
+
+    /// How many messages went from a sender to a recipient.
+    fn sent(&self, sender: usize, recipient: usize) -> u64 {
+        let recipients = self.senders[sender].templates.len();
+        let first = (recipient + recipients - sender % recipients) % recipients;
+        (self.senders[sender].sent + (recipients - 1 - first) as u64) / recipients as u64
+    }
+}
+
+impl Handler for Store {
+    fn element(
+        &mut self,
+        who: usize,
+        element: Element<'_>,
+        lines: &mut Lines,
+    ) -> Result<(), Failure> {
+        if arrival(element) == Arrival::Error {
+            return Err(Failure::Unexpected(who, element.excerpt()));
+        }
+        let settled = if self.sm {
+            self.senders[who].acks.element(who, element, lines)?
+                && self.senders[who].acks.behind(who, lines) == 0
+        } else {
+            element.name() == b"iq" && element.attr_is("id", "stored")
+        };
+        let sender = &self.senders[who];
+        let total = sender.sent;
+        if settled {
+            let micros = sender.begun.elapsed().as_micros() as u64;
+            self.times.saturating_record(micros);
+            let burst = (total - 1) % self.window + 1;
+            self.settled += burst;
+            self.burst(who, lines);
+        }
+        Ok(())
+    }
+
+    fn finished(&self) -> bool {
+        self.done == self.senders.len()
+    }
+
+    fn count(&self) -> u64 {
+        self.settled
+    }
+}
+
+/// The recipients, who come for their messages.
+struct Drain {
+    recipients: usize,
+    expected: u64,
+    /// By sender, then recipient.
+    flows: Vec<Flow>,
+    arrived: u64,
+}
+
+impl Drain {
+    fn new(options: &OfflineOptions) -> Drain {
+        let flows = options.senders * options.recipients;
+        Drain {
+            recipients: options.recipients,
+            expected: options.senders as u64 * options.messages,
+            flows: (0..flows).map(|_| Flow::default()).collect(),
+            arrived: 0,
+        }
+    }
+
+    /// Takes what comes for some seconds.
+    fn wait(&mut self, fleet: &mut Fleet, seconds: f64) -> Result<(), Failure> {
+        let end = after(seconds);
+        while Instant::now() < end {
+            fleet.poll(self, Duration::from_millis(100))?;
+        }
+        Ok(())
+    }
+
+    fn verdict(&self, store: &Store) -> Verdict {
+        let mut verdict = Verdict::default();
+        for (flow, found) in self.flows.iter().enumerate() {
+            verdict += found.finish(store.sent(flow / self.recipients, flow % self.recipients));
+        }
+        verdict
+    }
+}
+
+impl Handler for Drain {
+    fn element(&mut self, who: usize, element: Element<'_>, _: &mut Lines) -> Result<(), Failure> {
+        if let Arrival::Message(flow, number) = arrival(element) {
+            if flow % self.recipients != who || flow >= self.flows.len() {
+                return Err(Failure::Unexpected(who, element.excerpt()));
+            }
+            self.flows[flow].arrived(number);
+            self.arrived += 1;
+        }
+        Ok(())
+    }
+
+    fn finished(&self) -> bool {
+        self.arrived >= self.expected
+    }
+
+    fn count(&self) -> u64 {
+        self.arrived
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_sent_adds_up() {
+        for (sender, sent) in [(0, 7), (2, 5), (4, 1), (3, 0)] {
+            let templates = (0..3)
+                .map(|to| Template::new("a@b", "chat", to, 0))
+                .collect();
+            let one = || Sender {
+                templates: Vec::new(),
+                sent: 0,
+                begun: Instant::now(),
+                acks: Acks::default(),
+            };
+            let mut senders: Vec<Sender> = (0..5).map(|_| one()).collect();
+            senders[sender] = Sender {
+                templates,
+                sent,
+                ..one()
+            };
+            let store = Store {
+                senders,
+                window: 1,
+                messages: 9,
+                sm: false,
+                ping: Vec::new(),
+                settled: 0,
+                done: 0,
+                times: histogram(),
+            };
+            let mut expected = [0; 3];
+            for number in 0..sent {
+                expected[(sender as u64 + number) as usize % 3] += 1;
+            }
+            let found = [0, 1, 2].map(|to| store.sent(sender, to));
+            assert_eq!(found, expected, "sender {sender}, {sent} messages");
+        }
+    }
+}
