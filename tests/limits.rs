@@ -31,6 +31,10 @@ fn directed_presence() -> Outcome {
     let target = Server::shared()?;
     let account = Server::shared_account("director")?;
     let mut client = Client::online(&target, &account, None)?;
+    // What cannot be sent is owed no unavailable presence, and takes no room.
+    client.send("<presence to='somebody@elsewhere.example'/>")?;
+    let refused = client.stanza()?;
+    ensure!(refused.attr("type") == Some("error"), "{}", show(&refused));
     for number in 0..512 {
         client.send(&format!(
             "<presence to='nobody{number}@{}'/>",

@@ -229,10 +229,10 @@ impl Exchange {
         let action = match stanza.presence_type() {
             PresenceType::Available | PresenceType::Unavailable => {
                 let gone = stanza.presence_type() == PresenceType::Unavailable;
-                remember_directed(session, &to, gone)?;
                 if !self.is_local(&to) {
                     return Err(StanzaError::remote_server_not_found());
                 }
+                remember_directed(session, &to, gone)?;
                 self.pass_presence(&to, &stanza);
                 return Ok(());
             }
