@@ -13,10 +13,12 @@ use rustix::event::{Timespec, epoll};
 
 use crate::connection::{Connection, Input, Stage};
 use crate::element::{Element, empty_result};
+use crate::failure::Failure;
+use crate::handler::{Handler, Outcome};
 use crate::lines::Lines;
-use crate::login::{Login, LoginError, Plan, Progress};
+use crate::login::{Login, Plan, Progress};
 use crate::sasl::KeyCache;
-use crate::scanner::{ScanError, Token};
+use crate::scanner::Token;
 use crate::server::{Server, TlsMode};
 use crate::ticker::Ticker;
 use crate::tls;
@@ -27,68 +29,6 @@ const EVENTS: usize = 512;
 const READ: usize = 64 * 1024;
 /// Without any progress for so long a run is given up.
 const STALL: Duration = Duration::from_secs(15);
-
-/// What a scenario does with what arrives.
-pub(crate) trait Handler {
-    /// A session got an element that is its own business.
-    fn element(
-        &mut self,
-        who: usize,
-        element: Element<'_>,
-        lines: &mut Lines,
-    ) -> Result<(), Failure>;
-
-    /// Called before each wait; says when to be called again at the latest.
-    fn tick(&mut self, _now: Instant, _lines: &mut Lines) -> Option<Instant> {
-        None
-    }
-
-    /// Whether the run can end.
-    fn finished(&self) -> bool;
-
-    /// A number that grows while there is progress.
-    fn count(&self) -> u64;
-}
-
-/// How a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// The handler had finished.
-    Finished,
-    /// The time was up.
-    TimeUp,
-    /// Nothing happened any more.
-    Stalled,
-}
-
-/// Why a run broke off.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Failure {
-    /// A socket or a file.
-    #[error("{0}")]
-    Io(#[from] io::Error),
-    /// The negotiation.
-    #[error("session {0}: {1}")]
-    Login(usize, LoginError),
-    /// No login for a long time.
-    #[error("logins stalled: {0} of {1} sessions are online")]
-    LoginsStalled(usize, usize),
-    /// Bytes that are no stream.
-    #[error("session {0}: {1}")]
-    Scan(usize, ScanError),
-    /// The server ended a stream, with what it said.
-    #[error("session {0}: the server closed the stream: {1}")]
-    Closed(usize, String),
-    /// A stanza that should not have come.
-    #[error("session {0}: unexpected: {1}")]
-    Unexpected(usize, String),
-    /// The user ended it.
-    #[error("interrupted")]
-    Interrupted,
-    /// TLS could not be set up.
-    #[error("TLS: {0}")]
-    Tls(#[from] rustls::Error),
-}
 
 /// The connections.
 pub(crate) struct Fleet {

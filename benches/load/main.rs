@@ -4,8 +4,10 @@
 mod check;
 mod connection;
 mod element;
+mod failure;
 mod fleet;
 mod fsyncs;
+mod handler;
 mod lines;
 mod login;
 mod message;
@@ -18,6 +20,7 @@ mod scanner;
 mod scenarios;
 mod server;
 mod sm;
+mod summary;
 mod ticker;
 mod tls;
 
@@ -30,7 +33,8 @@ use clap::Parser;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use crate::fleet::{Failure, Fleet};
+use crate::failure::Failure;
+use crate::fleet::Fleet;
 use crate::options::{Command, Common, Options};
 use crate::report::Report;
 use crate::server::Server;
@@ -69,6 +73,10 @@ fn run(command: Command, stop: &Arc<AtomicBool>) -> Result<bool, Failure> {
     match command {
         Command::RawRelay { listen } => {
             raw_relay::run(listen, stop)?;
+            Ok(true)
+        }
+        Command::Summary { directory } => {
+            print!("{}", summary::summary(&directory)?);
             Ok(true)
         }
         Command::Relay(options) => scenario("relay", &options.common, stop, |fleet, report| {

@@ -34,6 +34,11 @@ pub(crate) enum Command {
         #[arg(long, default_value = "127.0.0.1:0")]
         listen: SocketAddr,
     },
+    /// Brings the results of many runs together, in Markdown.
+    Summary {
+        /// A directory of files called ROUND.SCENARIO.SERVER.json.
+        directory: PathBuf,
+    },
 }
 
 /// What all scenarios take.

@@ -1,7 +1,7 @@
 //! Stream management (XEP-0198) as a sender sees it: what the server says that it has handled.
 
 use crate::element::Element;
-use crate::fleet::Failure;
+use crate::failure::Failure;
 use crate::lines::Lines;
 
 /// The acknowledgements of one session.

@@ -3,7 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::fleet::{Failure, Fleet};
+use crate::failure::Failure;
+use crate::fleet::Fleet;
 use crate::options::IdleOptions;
 use crate::process::{resident, slabs};
 use crate::report::{Meter, Report};

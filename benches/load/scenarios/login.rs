@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
-use crate::fleet::{Failure, Fleet};
+use crate::failure::Failure;
+use crate::fleet::Fleet;
 use crate::options::LoginOptions;
 use crate::report::{Meter, Report, histogram};
 use crate::scenarios::{Ignore, WARM_UP, after, close_all};

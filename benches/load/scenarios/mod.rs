@@ -10,7 +10,9 @@ pub(crate) mod relay;
 use std::time::{Duration, Instant};
 
 use crate::element::Element;
-use crate::fleet::{Failure, Fleet, Handler, Outcome};
+use crate::failure::Failure;
+use crate::fleet::Fleet;
+use crate::handler::{Handler, Outcome};
 use crate::lines::Lines;
 use crate::report::Report;
 

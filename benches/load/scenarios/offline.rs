@@ -8,8 +8,10 @@ use hdrhistogram::Histogram;
 
 use crate::check::{Flow, Verdict};
 use crate::element::Element;
-use crate::fleet::{Failure, Fleet, Handler};
+use crate::failure::Failure;
+use crate::fleet::Fleet;
 use crate::fsyncs::Watch;
+use crate::handler::Handler;
 use crate::lines::Lines;
 use crate::message::{Arrival, Template, arrival};
 use crate::options::OfflineOptions;

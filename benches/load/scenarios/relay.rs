@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use crate::check::{Flow, Verdict};
 use crate::element::Element;
-use crate::fleet::{Failure, Fleet, Handler};
+use crate::failure::Failure;
+use crate::fleet::Fleet;
+use crate::handler::Handler;
 use crate::lines::Lines;
 use crate::message::{Arrival, Template, arrival};
 use crate::options::RelayOptions;

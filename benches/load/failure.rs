@@ -1,0 +1,35 @@
+//! Why a run breaks off.
+
+use std::io;
+
+use crate::login::LoginError;
+use crate::scanner::ScanError;
+
+/// Why a run broke off.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// A socket or a file.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// The negotiation.
+    #[error("session {0}: {1}")]
+    Login(usize, LoginError),
+    /// No login for a long time.
+    #[error("logins stalled: {0} of {1} sessions are online")]
+    LoginsStalled(usize, usize),
+    /// Bytes that are no stream.
+    #[error("session {0}: {1}")]
+    Scan(usize, ScanError),
+    /// The server ended a stream, with what it said.
+    #[error("session {0}: the server closed the stream: {1}")]
+    Closed(usize, String),
+    /// A stanza that should not have come.
+    #[error("session {0}: unexpected: {1}")]
+    Unexpected(usize, String),
+    /// The user ended it.
+    #[error("interrupted")]
+    Interrupted,
+    /// TLS could not be set up.
+    #[error("TLS: {0}")]
+    Tls(#[from] rustls::Error),
+}
