@@ -3,7 +3,8 @@
 #
 #   benches/compare.sh [--rounds N] [--seconds S] [--sessions N] [--out FILE]
 #
-# Each round starts every server anew, one at a time, pinned to one core, the generator to another.
+# Each scenario starts its server anew, one server at a time, pinned to one core, the generator to
+# another.
 # Missing peers are installed from Debian (as root). Everything that was started is stopped by its
 # process id, also on an interrupt.
 set -euo pipefail
@@ -101,38 +102,44 @@ exec_pinned() {
     pid=$!
 }
 
-# One scenario: run NAME ARGUMENTS…; a fault of the server is recorded, not fatal.
+# One scenario against a server that is started for it, so that nothing of another's is left:
+# run NAME WHERE ARGUMENTS…. A fault of the server is recorded, not fatal.
 run() {
-    local name=$1
-    shift
+    local name=$1 where=$2
+    shift 2
     echo "round $round: $server: $name" >&2
-    timeout 180 taskset -c $client_core "$load" "$@" --pid "$pid" --label "$server" --quiet \
-        --json "$work/results/$round.$name.$server.json" >"$work/last" ||
+    start $server
+    case $where in
+        raw) where=(--server "127.0.0.1:$c2s" --raw) ;;
+        plain) where=(--server "127.0.0.1:$c2s" --domain "$anonymous") ;;
+        tls) where=(--server "127.0.0.1:$tls" --tls direct --domain "$anonymous") ;;
+        accounts) where=(--server "127.0.0.1:$c2s" --auth scram-sha-1 --register) ;;
+        accounts-tls)
+            where=(--server "127.0.0.1:$tls" --tls direct --auth scram-sha-1 --register) ;;
+    esac
+    timeout 180 taskset -c $client_core "$load" "$@" "${where[@]}" --pid "$pid" \
+        --label "$server" --quiet --json "$work/results/$round.$name.$server.json" >"$work/last" ||
         { echo "round $round: $server: $name:" >&2; cat "$work/last" >&2; }
+    stop
 }
 
 for round in $(seq "$rounds"); do
     for server in raw waxwing ejabberd prosody; do
-        start $server
-        plain=(--server "127.0.0.1:$c2s") direct=(--server "127.0.0.1:$tls" --tls direct)
-        nobody=(--domain "$anonymous") somebody=(--auth scram-sha-1)
         if [[ $server == raw ]]; then
-            raw=(--server "127.0.0.1:$c2s" --raw)
-            run relay-1 relay "${raw[@]}" --seconds "$seconds"
-            run relay-8 relay "${raw[@]}" --window 8 --seconds "$seconds"
-            run latency latency "${raw[@]}" --seconds "$seconds"
-        else
-            run idle idle "${plain[@]}" "${nobody[@]}" --sessions "$sessions"
-            run idle-tls idle "${direct[@]}" "${nobody[@]}" --sessions "$sessions"
-            run relay-1 relay "${plain[@]}" "${nobody[@]}" --seconds "$seconds"
-            run relay-8 relay "${plain[@]}" "${nobody[@]}" --window 8 --seconds "$seconds"
-            run relay-tls relay "${direct[@]}" "${nobody[@]}" --seconds "$seconds"
-            run latency latency "${plain[@]}" "${nobody[@]}" --seconds "$seconds"
-            run login login "${direct[@]}" "${somebody[@]}" --register --seconds "$seconds"
-            run offline offline "${plain[@]}" "${somebody[@]}" --register --prefix off --messages 60
-            run fsyncs offline "${plain[@]}" "${somebody[@]}" --prefix off --messages 10 --fsyncs
+            run relay-1 raw relay --seconds "$seconds"
+            run relay-8 raw relay --window 8 --seconds "$seconds"
+            run latency raw latency --seconds "$seconds"
+            continue
         fi
-        stop
+        run relay-1 plain relay --seconds "$seconds"
+        run relay-8 plain relay --window 8 --seconds "$seconds"
+        run relay-tls tls relay --seconds "$seconds"
+        run latency plain latency --seconds "$seconds"
+        run login accounts-tls login --seconds "$seconds"
+        run offline accounts offline --messages 60
+        run fsyncs accounts offline --messages 10 --fsyncs
+        run idle plain idle --sessions "$sessions"
+        run idle-tls tls idle --sessions "$sessions"
     done
 done
 
