@@ -91,6 +91,9 @@ fn run(command: Command, stop: &Arc<AtomicBool>) -> Result<bool, Failure> {
         Command::Offline(options) => scenario("offline", &options.common, stop, |fleet, report| {
             scenarios::offline::run(&options, fleet, report)
         }),
+        Command::Muc(options) => scenario("muc", &options.common, stop, |fleet, report| {
+            scenarios::muc::run(&options, fleet, report)
+        }),
         Command::Latency(options) => scenario("latency", &options.common, stop, |fleet, report| {
             scenarios::latency::run(&options, fleet, report)
         }),

@@ -28,6 +28,8 @@ pub(crate) enum Command {
     Offline(Box<OfflineOptions>),
     /// Messages at fixed times: how long they take at parts of the highest rate.
     Latency(Box<LatencyOptions>),
+    /// Rooms whose occupants talk: the cost of a delivery.
+    Muc(Box<MucOptions>),
     /// A minimal forwarder without XMPP: what the kernel alone charges for a relayed message.
     RawRelay {
         /// Where to listen; port 0 takes any. The address is printed.
@@ -156,4 +158,32 @@ pub(crate) struct LatencyOptions {
     /// The server is a raw relay: no logins, frames only.
     #[arg(long)]
     pub(crate) raw: bool,
+}
+
+/// Options of `muc`.
+#[derive(Args, Debug)]
+pub(crate) struct MucOptions {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// The domain of the rooms; default: conference.DOMAIN.
+    #[arg(long)]
+    pub(crate) service: Option<String>,
+    /// Rooms.
+    #[arg(long, default_value_t = 1, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
+    pub(crate) rooms: usize,
+    /// Occupants of each room.
+    #[arg(long, default_value_t = 30, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=2000))]
+    pub(crate) occupants: usize,
+    /// Messages on the way in each room.
+    #[arg(long, default_value_t = 4)]
+    pub(crate) on_the_way: u64,
+    /// Messages per second in all rooms together, instead of a closed loop.
+    #[arg(long)]
+    pub(crate) rate: Option<f64>,
+    /// How long to measure, after a tenth of it for warming up.
+    #[arg(long, default_value_t = 10.0)]
+    pub(crate) seconds: f64,
+    /// The size of a message in bytes.
+    #[arg(long, default_value_t = 369)]
+    pub(crate) size: usize,
 }

@@ -12,6 +12,11 @@ pub(crate) struct Acks {
 }
 
 impl Acks {
+    /// A stanza was sent: what settles the session must cover it.
+    pub(crate) fn sent(&mut self) {
+        self.settled = false;
+    }
+
     /// Asks for one.
     pub(crate) fn ask(&self, who: usize, lines: &mut Lines) {
         lines.raw(who, b"<r xmlns='urn:xmpp:sm:3'/>");
@@ -49,7 +54,7 @@ impl Acks {
         lines.stanzas(who).wrapping_sub(self.acknowledged)
     }
 
-    /// Whether the last acknowledgement covered everything that was sent then.
+    /// Whether everything that was sent is acknowledged.
     pub(crate) fn is_settled(&self) -> bool {
         self.settled
     }
@@ -79,6 +84,8 @@ mod tests {
         assert!(ack(&mut acks, &lines, "x").is_err());
         assert!(ack(&mut acks, &lines, "3").unwrap());
         assert!(acks.is_settled());
+        acks.sent();
+        assert!(!acks.is_settled());
         assert!(!acks.element(0, Element(b"<iq/>"), &lines).unwrap());
     }
 }

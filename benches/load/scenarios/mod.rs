@@ -4,6 +4,7 @@
 pub(crate) mod idle;
 pub(crate) mod latency;
 pub(crate) mod login;
+pub(crate) mod muc;
 pub(crate) mod offline;
 pub(crate) mod relay;
 

@@ -145,6 +145,7 @@ impl Relay {
             self.scratch.clear();
             pair.template.write(pair.sent, &mut self.scratch);
             lines.stanza(who, &self.scratch);
+            pair.acks.sent();
             pair.sent += 1;
             if self.ack_every > 0 && pair.sent % self.ack_every == 0 {
                 pair.acks.ask(who, lines);
