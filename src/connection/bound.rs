@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use waxwing_core::drain::Page;
 use waxwing_core::iq;
-use waxwing_core::outbox::{Close, Wake};
+use waxwing_core::outbox::{Close, ProbeNeed, Wake};
 use waxwing_core::session::Session;
 use waxwing_xmpp::StreamError;
 use waxwing_xmpp::error::StreamCondition;
 use waxwing_xmpp::framing::{Framer, Unit};
 
+use super::ending::{Ended, Ending};
 use super::io::{Chunk, Io};
 use super::reader::{Reader, stream_error};
 use super::{Shared, close};
@@ -34,42 +35,18 @@ enum Event {
     Tick,
 }
 
-/// How a session ended.
-enum Ending {
-    /// The peer closed its stream.
-    Closed,
-    /// The socket is gone.
-    Gone,
-    /// The server closes, with an error or without.
-    Close(Close),
-}
-
-impl From<io::Error> for Ending {
-    fn from(_: io::Error) -> Self {
-        Ending::Gone
-    }
-}
-
-impl From<StreamError> for Ending {
-    fn from(error: StreamError) -> Self {
-        Ending::Close(Close::Error(error))
-    }
-}
-
 struct Connection<'a> {
     shared: &'a Shared,
     session: Arc<Session>,
     io: Io,
     /// When the wheel wakes this connection next, in seconds of the monotonic clock.
     tick_at: Option<u64>,
-    /// Whether the wheel's call came while something else was done.
-    missed_tick: bool,
     /// When the ping that is on its way was sent.
     probed: Option<Duration>,
     /// When the last ping was sent.
     last_probe: Option<Duration>,
-    /// Since when the socket takes nothing.
-    stalled: Option<Duration>,
+    /// Since when the socket takes nothing, and what it had taken by then.
+    stalled: Option<(Duration, u64)>,
     stanzas: Bucket,
     bytes: Bucket,
 }
@@ -84,7 +61,6 @@ pub(crate) async fn serve(shared: &Shared, reader: Reader, session: Arc<Session>
         session,
         io: reader.io,
         tick_at: None,
-        missed_tick: false,
         probed: None,
         last_probe: None,
         stalled: None,
@@ -93,6 +69,12 @@ pub(crate) async fn serve(shared: &Shared, reader: Reader, session: Arc<Session>
     };
     connection.tick_within(limits.ping_after_silence);
     drop(config);
+    let _ended = Ended(shared, Arc::clone(&connection.session));
+    if *shared.stopping.borrow() {
+        // Bound while the server was closing the sessions that it knew.
+        let stopping = StreamError::new(StreamCondition::SystemShutdown);
+        connection.session.outbox.close(Close::Error(stopping));
+    }
     let mut framer = reader.framer;
     let mut outcome = Ok(());
     if let Some(rest) = &reader.rest {
@@ -137,10 +119,11 @@ impl Connection<'_> {
     fn poll_outbox(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Event>> {
         loop {
             let writable = self.io.poll_write_queue(cx)?.is_ready();
+            let taken = self.io.written();
             if writable {
                 self.stalled = None;
-            } else if self.stalled.is_none() {
-                self.stalled = Some(self.now());
+            } else if self.stalled.is_none_or(|(_, before)| before != taken) {
+                self.stalled = Some((self.now(), taken));
             }
             match self
                 .session
@@ -149,9 +132,7 @@ impl Connection<'_> {
             {
                 Poll::Ready(Wake::Bytes(pieces)) => {
                     pieces.into_iter().for_each(|piece| self.io.queue(piece));
-                    if self.session.outbox.needs_probe() {
-                        self.ask_what_was_taken();
-                    }
+                    self.ask_what_was_taken();
                 }
                 Poll::Ready(Wake::Close(how)) => return Poll::Ready(Ok(Event::Close(how))),
                 Poll::Ready(Wake::Tick) => return Poll::Ready(Ok(Event::Tick)),
@@ -160,15 +141,16 @@ impl Connection<'_> {
         }
     }
 
-    /// Sends a ping behind what was written, at most one a second and one at a time.
+    /// Sends a ping behind what was written, one at a time: at most one a second while little waits.
     fn ask_what_was_taken(&mut self) {
         let now = self.now();
         let rested = |sent: Duration| now.saturating_sub(sent) >= PROBE_EVERY;
-        // The first goes at once, also on a server that has just started.
-        if self.last_probe.is_none_or(rested) {
-            self.probe();
-        } else {
-            self.tick_within(PROBE_EVERY);
+        match self.session.outbox.needs_probe() {
+            ProbeNeed::None => {}
+            ProbeNeed::Now => self.probe(),
+            // The first goes at once, also on a server that has just started.
+            ProbeNeed::Soon if self.last_probe.is_none_or(rested) => self.probe(),
+            ProbeNeed::Soon => self.tick_within(PROBE_EVERY),
         }
     }
 
@@ -203,7 +185,10 @@ impl Connection<'_> {
             }
             self.after_stanza().await?;
         }
-        self.pace(chunk.len()).await
+        self.pace(chunk.len()).await?;
+        // While a stanza was served or waited for nothing was read: that is not the client's silence.
+        self.session.heard_at(self.now());
+        Ok(())
     }
 
     /// What a stanza may have left to do before the next one is looked at.
@@ -214,9 +199,7 @@ impl Connection<'_> {
         if self.probed.is_some() && !self.session.outbox.is_probing() {
             // It answered; what it was given since is asked for anew.
             self.probed = None;
-            if self.session.outbox.needs_probe() {
-                self.ask_what_was_taken();
-            }
+            self.ask_what_was_taken();
         }
         // A client whose own requests fill its outbox reads the answers first.
         self.relieve(self.shared.exchange.settings.load().outbox_bytes / 2)
@@ -246,25 +229,26 @@ impl Connection<'_> {
 
     /// Writes until no more than `bytes` wait.
     async fn relieve(&mut self, bytes: usize) -> Result<(), Ending> {
-        if self.session.outbox.queued_bytes() <= bytes {
-            return Ok(());
+        while self.session.outbox.queued_bytes() > bytes {
+            let event = poll_fn(|cx| match self.poll_outbox(cx)? {
+                Poll::Ready(event) => Poll::Ready(Ok(Some(event))),
+                Poll::Pending if self.session.outbox.queued_bytes() <= bytes => {
+                    Poll::Ready(Ok(None))
+                }
+                Poll::Pending => Poll::Pending,
+            });
+            let event = event.await;
+            self.while_not_reading(event)?;
         }
-        let written = poll_fn(|cx| match self.poll_outbox(cx)? {
-            Poll::Ready(Event::Close(how)) => Poll::Ready(Ok(Some(how))),
-            Poll::Ready(_) => {
-                self.missed_tick = true;
-                cx.waker().wake_by_ref();
-                Poll::Pending
-            }
-            Poll::Pending if self.session.outbox.queued_bytes() <= bytes => Poll::Ready(Ok(None)),
-            Poll::Pending => Poll::Pending,
-        });
-        match tokio::time::timeout(STALL, written).await {
-            Ok(Ok(None)) if std::mem::take(&mut self.missed_tick) => self.tick_due(),
-            Ok(Ok(None)) => Ok(()),
-            Ok(Ok(Some(how))) => Err(Ending::Close(how)),
-            Ok(Err(error)) => Err(io::Error::into(error)),
-            Err(_) => Err(Ending::Gone),
+        Ok(())
+    }
+
+    /// What comes up while nothing is read.
+    fn while_not_reading(&mut self, event: io::Result<Option<Event>>) -> Result<(), Ending> {
+        match event? {
+            Some(Event::Close(how)) => Err(Ending::Close(how)),
+            Some(Event::Tick) => self.tick_while_not_reading(),
+            _ => Ok(()),
         }
     }
 
@@ -291,13 +275,11 @@ impl Connection<'_> {
                 Poll::Ready(()) => Poll::Ready(Ok(None)),
                 Poll::Pending => self.poll_outbox(cx).map_ok(Some),
             });
-            match event.await {
-                Ok(None) => return Ok(()),
-                Ok(Some(Event::Close(how))) => return Err(Ending::Close(how)),
-                Ok(Some(Event::Tick)) => self.tick_due()?,
-                Ok(Some(_)) => {}
-                Err(error) => return Err(io::Error::into(error)),
+            let event = event.await;
+            if matches!(event, Ok(None)) {
+                return Ok(());
             }
+            self.while_not_reading(event)?;
         }
     }
 
@@ -305,8 +287,27 @@ impl Connection<'_> {
     async fn tick(&mut self) -> Result<(), Ending> {
         if self.session.is_draining() {
             self.drain().await?;
+            self.session.heard_at(self.now());
         }
         self.tick_due()
+    }
+
+    /// Only a socket that takes nothing ends a connection that is not being read from.
+    fn tick_while_not_reading(&mut self) -> Result<(), Ending> {
+        self.tick_at = None;
+        self.check_stall()?;
+        self.tick_within(STALL / 4);
+        Ok(())
+    }
+
+    fn check_stall(&self) -> Result<(), Ending> {
+        let now = self.now();
+        match self.stalled {
+            Some((since, _)) if now.saturating_sub(since) >= STALL => {
+                Err(StreamError::new(StreamCondition::ConnectionTimeout).into())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Looks at what time may have brought.
@@ -322,16 +323,14 @@ impl Connection<'_> {
         let silence = self.session.silent_for(now);
         let late = |since: Duration| now.saturating_sub(since) >= limits.ping_timeout;
         let overdue = self.probed.is_some_and(late) && silence >= limits.ping_timeout;
-        let stalled = self
-            .stalled
-            .is_some_and(|since| now.saturating_sub(since) >= STALL);
-        if overdue || stalled {
+        self.check_stall()?;
+        if overdue {
             return Err(StreamError::new(StreamCondition::ConnectionTimeout).into());
         }
         if self.probed.is_none() {
             if silence >= limits.ping_after_silence {
                 self.probe();
-            } else if self.session.outbox.needs_probe() {
+            } else {
                 self.ask_what_was_taken();
             }
         }

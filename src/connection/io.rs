@@ -40,6 +40,8 @@ pub enum Transport {
 pub struct Io {
     transport: Transport,
     queue: VecDeque<Bytes>,
+    /// Bytes that the socket has taken so far: whether it moves at all.
+    written: u64,
     /// Whether something was written that TLS may still hold.
     unflushed: bool,
 }
@@ -76,6 +78,7 @@ impl Io {
         Io {
             transport,
             queue: VecDeque::new(),
+            written: 0,
             unflushed: false,
         }
     }
@@ -111,6 +114,11 @@ impl Io {
         }
     }
 
+    /// Bytes that the socket has taken so far.
+    pub fn written(&self) -> u64 {
+        self.written
+    }
+
     /// Writes what is queued. Pending: the peer does not read fast enough.
     pub fn poll_write_queue(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.queue.is_empty() {
@@ -125,6 +133,7 @@ impl Io {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.unflushed = true;
+            self.written += written as u64;
             self.advance(written);
         }
         if self.unflushed {

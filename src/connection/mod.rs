@@ -2,6 +2,7 @@
 
 mod authenticate;
 mod bound;
+mod ending;
 mod io;
 mod negotiate;
 mod reader;

@@ -9,7 +9,7 @@ use waxwing_xmpp::builder::With;
 use waxwing_xmpp::subscription::{self, Action};
 use waxwing_xmpp::{Jid, Stanza, StanzaError, ns};
 
-use crate::account::Account;
+use crate::account::{Account, State};
 use crate::db::Pending;
 use crate::exchange::Exchange;
 use crate::presence::presence_stanza;
@@ -50,6 +50,7 @@ impl Exchange {
     ) -> Result<(), StanzaError> {
         let (verdict, written) = {
             let mut state = account.lock();
+            refuse_removed(&state)?;
             let before = state.roster.get(contact.as_str()).cloned();
             let known = before.is_some();
             let mut item = before.unwrap_or_default();
@@ -181,6 +182,7 @@ impl Exchange {
     ) -> Result<(), StanzaError> {
         let written = {
             let mut state = account.lock();
+            refuse_removed(&state)?;
             let known = state.roster.get(contact.as_str()).cloned();
             if known.is_none() && state.roster.len() >= self.settings.load().roster_items {
                 return Err(StanzaError::resource_constraint().with_text("the roster is full"));
@@ -306,6 +308,14 @@ impl Exchange {
             .build();
         Stanza::from_element(&push)
     }
+}
+
+/// Nothing is written for an account that is gone.
+fn refuse_removed(state: &State) -> Result<(), StanzaError> {
+    if state.removed {
+        return Err(StanzaError::not_authorized());
+    }
+    Ok(())
 }
 
 /// RFC 6121 §3.1.3, §3.1.6, §3.2.3, §3.3.3: requests go to available sessions, news of a

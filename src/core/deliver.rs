@@ -1,19 +1,18 @@
 //! Delivery of messages to a local account (RFC 6121 §8.5), and the custody that goes with it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use parking_lot::MutexGuard;
 use waxwing_xmpp::stanza::MessageType;
 use waxwing_xmpp::{Jid, Stanza, StanzaError};
 
-use crate::account::{Account, Bound, Drain, State, Usage};
+use crate::account::{Account, Bound, State};
 use crate::clock::Timestamp;
-use crate::db::DbError;
 use crate::exchange::{Exchange, Receipt};
-use crate::mailbox_store::NewRow;
 use crate::outbox::{Push, Untaken};
 use crate::session::Session;
+
+mod custody;
 
 /// Where a message for an account goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,12 +66,7 @@ impl Exchange {
         received: Timestamp,
         origin: Option<&Arc<Session>>,
     ) -> Receipt {
-        let mut delivery = Delivery {
-            exchange: self,
-            account,
-            state: account.lock(),
-            refused: Vec::new(),
-        };
+        let mut delivery = Delivery::new(self, account, account.lock());
         let receipt = delivery.message(to, stanza, received, origin);
         delivery.finish();
         receipt
@@ -81,14 +75,10 @@ impl Exchange {
     /// Stores a message for an account whatever its type and whoever is online: the notice that
     /// a message expired must reach its sender.
     pub fn store_notice(self: &Arc<Self>, account: &Arc<Account>, stanza: &Stanza) -> Receipt {
-        let mut delivery = Delivery {
-            exchange: self,
-            account,
-            state: account.lock(),
-            refused: Vec::new(),
-        };
+        let mut delivery = Delivery::new(self, account, account.lock());
         let now = self.now();
-        let receipt = if delivery.hand_to_available(stanza, now, None) {
+        delivery.settle_detached();
+        let receipt = if delivery.hand_kept_to_available(stanza, now) {
             Receipt::Settled
         } else {
             delivery.store(stanza, now, None)
@@ -105,13 +95,15 @@ impl Exchange {
         state: MutexGuard<'_, State>,
         session: &Session,
     ) {
-        let mut delivery = Delivery {
-            exchange: self,
-            account,
-            state,
-            refused: Vec::new(),
-        };
+        let mut delivery = Delivery::new(self, account, state);
         delivery.give_back(session);
+        delivery.continue_drain();
+        delivery.finish();
+    }
+
+    /// A session is no longer available: what was being emptied into it is for another one.
+    pub(crate) fn continue_drain(self: &Arc<Self>, account: &Arc<Account>) {
+        let mut delivery = Delivery::new(self, account, account.lock());
         delivery.continue_drain();
         delivery.finish();
     }
@@ -132,7 +124,20 @@ impl Exchange {
     }
 }
 
-impl Delivery<'_> {
+impl<'a> Delivery<'a> {
+    fn new(
+        exchange: &'a Arc<Exchange>,
+        account: &'a Arc<Account>,
+        state: MutexGuard<'a, State>,
+    ) -> Self {
+        Delivery {
+            exchange,
+            account,
+            state,
+            refused: Vec::new(),
+        }
+    }
+
     fn finish(self) {
         let Delivery {
             exchange,
@@ -157,6 +162,7 @@ impl Delivery<'_> {
             return Receipt::Bounced(StanzaError::service_unavailable());
         }
         loop {
+            self.settle_detached();
             let target = to.resource().map(|name| self.connected(name));
             let matches = target.as_ref().map(Option::is_some);
             let available = self.state.sessions.iter().any(Bound::takes_bare);
@@ -191,22 +197,32 @@ impl Delivery<'_> {
         received: Timestamp,
         origin: Option<&Arc<Session>>,
     ) -> bool {
-        let takers = self
-            .state
-            .sessions
-            .iter()
-            .filter(|bound| bound.takes_bare());
-        // Nearly always one.
-        let sessions: Vec<Arc<Session>> = takers.map(|bound| Arc::clone(&bound.session)).collect();
         let mut handed = false;
-        for session in sessions {
+        for session in self.takers(|_| true) {
             handed |= self.hand(&session, stanza, received, origin);
         }
         handed
     }
 
-    /// Hands a message to one session. False: the session is gone, and what it held was given
-    /// back.
+    /// The same for what is in custody already, whatever its type.
+    fn hand_kept_to_available(&mut self, stanza: &Stanza, received: Timestamp) -> bool {
+        let mut handed = false;
+        for session in self.takers(|_| true) {
+            handed |= self.hand_kept(&session, stanza, received, None);
+        }
+        handed
+    }
+
+    /// The sessions that take messages to the bare JID and pass the test; nearly always one.
+    fn takers(&self, test: impl Fn(&Bound) -> bool) -> Vec<Arc<Session>> {
+        let bound = self.state.sessions.iter();
+        bound
+            .filter(|bound| bound.takes_bare() && test(bound))
+            .map(|bound| Arc::clone(&bound.session))
+            .collect()
+    }
+
+    /// Hands a message to one session. False: the session is gone.
     fn hand(
         &mut self,
         session: &Arc<Session>,
@@ -219,177 +235,45 @@ impl Delivery<'_> {
                 stanza.message_type(),
                 MessageType::Chat | MessageType::Normal
             );
-        if !kept {
-            return session.outbox.push(stanza) == Push::Queued;
+        if kept {
+            self.hand_kept(session, stanza, received, origin)
+        } else {
+            session.outbox.push(stanza) == Push::Queued
         }
+    }
+
+    /// Hands a message to one session and keeps it until the client has taken it. False: the
+    /// session is gone.
+    fn hand_kept(
+        &mut self,
+        session: &Arc<Session>,
+        stanza: &Stanza,
+        received: Timestamp,
+        origin: Option<&Arc<Session>>,
+    ) -> bool {
         let draining = self
             .state
             .bound(session.reference)
-            .is_some_and(|b| b.draining.is_some());
+            .is_some_and(|bound| bound.draining.is_some());
         if draining {
             // It must not overtake what is still in the mailbox.
-            return match self.store(stanza, received, origin) {
-                Receipt::Bounced(error) => {
-                    self.refuse(stanza, origin, &error);
-                    true
-                }
-                Receipt::Storing | Receipt::Settled => true,
-            };
+            if let Receipt::Bounced(error) = self.store(stanza, received, origin) {
+                self.refuse(stanza, origin, &error);
+            }
+            return true;
         }
         let source = Untaken::Live {
             stanza: stanza.clone(),
             received,
             handed: self.exchange.clock.elapsed(),
         };
-        if session.outbox.push_kept(stanza, source) == Push::Queued {
-            return true;
-        }
-        self.give_back(session);
-        false
+        session.outbox.push_kept(stanza, source) == Push::Queued
     }
 
     fn refuse(&mut self, stanza: &Stanza, origin: Option<&Arc<Session>>, error: &StanzaError) {
         match origin {
             Some(session) => self.exchange.answer_error(session, stanza, error),
             None => self.refused.push(stanza.clone()),
-        }
-    }
-
-    fn give_back(&mut self, session: &Session) {
-        for untaken in session.outbox.take_untaken() {
-            // A row is in the mailbox still.
-            let Untaken::Live {
-                stanza,
-                received,
-                handed,
-            } = untaken
-            else {
-                continue;
-            };
-            let was_bare = stanza.to().is_none_or(|to| !to.contains('/'));
-            let kept_by_others = if was_bare {
-                self.hand_to_later(&stanza, received, handed)
-            } else {
-                self.hand_to_available(&stanza, received, None)
-            };
-            if kept_by_others {
-                continue;
-            }
-            let receipt = self.store(&stanza, received, None);
-            if matches!(receipt, Receipt::Bounced(_)) {
-                self.refused.push(stanza);
-            }
-        }
-    }
-
-    /// Hands a message to the bare JID to the sessions that came after it was handed out. True: they
-    /// have it, or others were given it at the time.
-    fn hand_to_later(&mut self, stanza: &Stanza, received: Timestamp, handed: Duration) -> bool {
-        let takers = self
-            .state
-            .sessions
-            .iter()
-            .filter(|bound| bound.takes_bare());
-        let (later, earlier): (Vec<&Bound>, Vec<&Bound>) =
-            takers.partition(|bound| bound.takes_since.is_none_or(|since| since >= handed));
-        let mut kept = !earlier.is_empty();
-        let later: Vec<_> = later
-            .iter()
-            .map(|bound| Arc::clone(&bound.session))
-            .collect();
-        for session in later {
-            kept |= self.hand(&session, stanza, received, None);
-        }
-        kept
-    }
-
-    /// After a session ended: what it left in the mailbox is for another available one.
-    fn continue_drain(&mut self) {
-        let drained = self
-            .state
-            .sessions
-            .iter()
-            .any(|bound| bound.draining.is_some());
-        if drained || !self.state.may_have_mail() {
-            return;
-        }
-        let next = self
-            .state
-            .sessions
-            .iter_mut()
-            .find(|bound| bound.takes_bare());
-        if let Some(bound) = next {
-            bound.set_draining(Some(Drain { after: 0 }));
-            bound.session.outbox.tick();
-        }
-    }
-
-    /// Appends to the mailbox. The commit settles the origin's custody; if it fails the origin is
-    /// told with an error.
-    fn store(
-        &mut self,
-        stanza: &Stanza,
-        received: Timestamp,
-        origin: Option<&Arc<Session>>,
-    ) -> Receipt {
-        let size = stanza.bytes().len() as u64;
-        let (usage, settings) = (self.state.mailbox, self.exchange.settings.load());
-        if usage.count + 1 > settings.mailbox_messages
-            || usage.bytes + size > settings.mailbox_bytes
-        {
-            // XEP-0160 §3: a full queue answers like an absent one.
-            let full =
-                StanzaError::service_unavailable().with_text("the recipient's mailbox is full");
-            return Receipt::Bounced(full);
-        }
-        let row = NewRow {
-            account: self.account.id,
-            sender: stanza.from().unwrap_or_default().into_owned(),
-            received_at_ms: received.0,
-            body: stanza.bytes().clone(),
-        };
-        if let Some(session) = origin {
-            session.storing();
-        }
-        let done = self.when_stored(stanza.clone(), size, origin.cloned());
-        match self.exchange.mailbox.append(row, done) {
-            Ok(id) => {
-                self.state.mailbox = Usage {
-                    count: usage.count + 1,
-                    bytes: usage.bytes + size,
-                };
-                self.state.last_row = id;
-                Receipt::Storing
-            }
-            Err(busy) => {
-                if let Some(session) = origin {
-                    session.stored();
-                }
-                tracing::warn!(%busy, "a message could not be queued for storing");
-                Receipt::Bounced(StanzaError::resource_constraint())
-            }
-        }
-    }
-
-    fn when_stored(
-        &self,
-        stanza: Stanza,
-        size: u64,
-        origin: Option<Arc<Session>>,
-    ) -> impl FnOnce(Result<(), DbError>) + Send + 'static {
-        let (exchange, account) = (Arc::clone(self.exchange), Arc::clone(self.account));
-        move |result| {
-            if let Err(error) = result {
-                account.lock().forget_stored(1, size);
-                tracing::error!(%error, account = account.id, "a message could not be stored");
-                match &origin {
-                    Some(session) => exchange.answer_error(session, &stanza, &error.into()),
-                    None => exchange.bounce(&stanza, &error.into()),
-                }
-            }
-            if let Some(session) = origin {
-                session.stored();
-            }
         }
     }
 }

@@ -45,7 +45,6 @@ impl Exchange {
                 return Ok(Page::More);
             }
             bound.set_draining(None);
-            session.outbox.want_probe();
             return Ok(Page::Done);
         }
         for row in rows {

@@ -1,6 +1,7 @@
 //! The end of what waited too long: messages older than the retention go, and their senders are
 //! told.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use waxwing_xmpp::error::{Condition, ErrorType};
@@ -21,9 +22,13 @@ impl Exchange {
         loop {
             let rows = self.mailbox.expired(before.0, BATCH).await?;
             let count = rows.len();
+            let mut removals: BTreeMap<i64, Vec<(i64, u64)>> = BTreeMap::new();
             for (account, row) in rows {
-                self.expire(account, row).await?;
+                let size = row.body.len() as u64;
+                removals.entry(account).or_default().push((row.id, size));
+                self.tell_of(row).await?;
             }
+            self.remove_expired(removals).await?;
             expired += count;
             if count < BATCH {
                 return Ok(expired);
@@ -31,21 +36,32 @@ impl Exchange {
         }
     }
 
-    async fn expire(self: &Arc<Self>, account: i64, row: StoredRow) -> Result<(), DbError> {
-        let (id, bytes) = (row.id, row.body.len() as u64);
-        let stanza = Stanza::parse(row.body).ok();
-        if let Some(stanza) = stanza.filter(|stanza| !stanza.is_error()) {
-            // The notice is safe before the message goes.
-            self.tell_sender(&row.sender, &stanza).await?;
+    /// The notice is on its way to the disk before the message goes: one writer, in order.
+    async fn tell_of(self: &Arc<Self>, row: StoredRow) -> Result<(), DbError> {
+        match Stanza::parse(row.body) {
+            // A notice that nobody fetched ends here.
+            Ok(stanza) if stanza.is_error() => Ok(()),
+            Ok(stanza) => self.tell_sender(&row.sender, &stanza).await,
+            Err(error) => {
+                tracing::error!(row = row.id, %error, "an expired message cannot be read");
+                Ok(())
+            }
         }
-        self.mailbox.remove(account, vec![id]).await?;
-        if let Some(account) = self
-            .registry
-            .all()
-            .iter()
-            .find(|loaded| loaded.id == account)
-        {
-            account.lock().forget_stored(1, bytes);
+    }
+
+    async fn remove_expired(
+        &self,
+        removals: BTreeMap<i64, Vec<(i64, u64)>>,
+    ) -> Result<(), DbError> {
+        for (account, rows) in &removals {
+            let ids = rows.iter().map(|(id, _)| *id).collect();
+            self.mailbox.remove(*account, ids).await?;
+        }
+        for account in self.registry.all() {
+            if let Some(rows) = removals.get(&account.id) {
+                let bytes = rows.iter().map(|(_, bytes)| bytes).sum();
+                account.lock().forget_stored(rows.len() as u64, bytes);
+            }
         }
         Ok(())
     }
@@ -68,7 +84,6 @@ impl Exchange {
         if let Receipt::Bounced(error) = self.store_notice(&account, &notice) {
             tracing::warn!(%error, "a sender could not be told that its message expired");
         }
-        // The commit of the notice comes before that of the removal: one writer, in order.
         Ok(())
     }
 }

@@ -12,20 +12,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use waxwing_xmpp::StreamError;
-use waxwing_xmpp::stanza::{Children, Stanza};
+use waxwing_xmpp::{Stanza, StreamError};
 
 use crate::clock::Timestamp;
 
 mod batch;
 
-pub use batch::{Batch, BatchPieces};
+pub use batch::{Batch, BatchPieces, is_only_chat_state};
 use batch::{Thin, Waiting};
 
-/// Messages given but not acknowledged after which the client is asked.
-const PROBE_AFTER_MESSAGES: usize = 64;
-/// Bytes of messages given but not acknowledged after which the client is asked.
-const PROBE_AFTER_BYTES: usize = 64 * 1024;
+/// Messages given and not shown to be taken from which the client is asked without a pause.
+const PROBE_NOW_MESSAGES: usize = 64;
+/// Bytes of such messages.
+const PROBE_NOW_BYTES: usize = 64 * 1024;
 /// Bytes that are taken for writing at a time.
 const MAX_BATCH_BYTES: usize = 64 * 1024;
 /// Bytes of unacknowledged live messages that may be held, in multiples of the queue's bound.
@@ -59,6 +58,17 @@ pub enum Push {
     Queued,
     /// The outbox is full or its stream is ending: nothing was taken.
     Detached,
+}
+
+/// How soon a client is to be asked what it has taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProbeNeed {
+    /// There is nothing to ask for, or it has been asked.
+    None,
+    /// A second after the last time: what there is can wait.
+    Soon,
+    /// At once: much waits, and custody has a bound.
+    Now,
 }
 
 /// How a stream is to be closed by its owner.
@@ -155,10 +165,6 @@ impl Outbox {
         inner.unwritten += 1;
         inner.untaken.push_back(source);
         inner.untaken_bytes += live_bytes;
-        if inner.untaken.len() >= PROBE_AFTER_MESSAGES || inner.untaken_bytes >= PROBE_AFTER_BYTES {
-            // Every full window asks once; the next waits until this one is answered.
-            inner.want_probe();
-        }
         Push::Queued
     }
 
@@ -181,11 +187,6 @@ impl Outbox {
         });
         inner.wake();
         Push::Queued
-    }
-
-    /// Asks the owner for a probe ([`Outbox::begin_probe`]).
-    pub fn want_probe(&self) {
-        self.inner.lock().want_probe();
     }
 
     /// Starts a probe if none is on its way; the caller writes a ping with the id returned.
@@ -223,10 +224,17 @@ impl Outbox {
         self.inner.lock().probe.is_some()
     }
 
-    /// Whether messages wait to be shown as taken and no probe asks for them yet.
-    pub fn needs_probe(&self) -> bool {
+    /// Whether, and how soon, the client is to be asked what it has taken.
+    pub fn needs_probe(&self) -> ProbeNeed {
         let inner = self.inner.lock();
-        inner.untaken.len() > inner.unwritten && inner.probe.is_none()
+        let written = inner.untaken.len().saturating_sub(inner.unwritten);
+        if written == 0 || inner.probe.is_some() {
+            ProbeNeed::None
+        } else if written >= PROBE_NOW_MESSAGES || inner.untaken_bytes >= PROBE_NOW_BYTES {
+            ProbeNeed::Now
+        } else {
+            ProbeNeed::Soon
+        }
     }
 
     /// Ends the stream: nothing more is taken, and the owner is told how to close.
@@ -250,6 +258,11 @@ impl Outbox {
         inner.untaken.drain(..).collect()
     }
 
+    /// Whether it holds messages that were not shown to be taken.
+    pub fn has_untaken(&self) -> bool {
+        !self.inner.lock().untaken.is_empty()
+    }
+
     /// Queued bytes.
     pub fn queued_bytes(&self) -> usize {
         self.inner.lock().queued_bytes
@@ -267,7 +280,8 @@ impl Outbox {
         self.inner.lock().wake();
     }
 
-    /// Takes what is queued and ends the queue; for the end of the stream.
+    /// Ends the queue and hands out what may still be written to the ending stream: not the
+    /// messages in custody, which go back to the account.
     pub fn drain_queue(&self) -> Vec<Bytes> {
         let mut inner = self.inner.lock();
         inner.detached = true;
@@ -275,6 +289,7 @@ impl Outbox {
         inner
             .queue
             .drain(..)
+            .filter(|waiting| !waiting.kept)
             .map(|waiting| waiting.stanza)
             .collect()
     }
@@ -300,17 +315,6 @@ impl Outbox {
     pub fn register(&self, cx: &mut Context<'_>) {
         self.inner.lock().register(cx);
     }
-}
-
-/// Whether a message holds a chat state (XEP-0085) and nothing that anybody would miss.
-#[must_use]
-pub fn is_only_chat_state(message: &Stanza) -> bool {
-    let idle = Children::CHAT_STATE
-        .union(Children::THREAD)
-        .union(Children::NO_STORE)
-        .union(Children::NO_PERMANENT_STORE)
-        .union(Children::NO_COPY);
-    message.children().contains(Children::CHAT_STATE) && message.children().is_subset(idle)
 }
 
 impl Inner {
@@ -339,13 +343,6 @@ impl Inner {
         self.queue.clear();
         self.queued_bytes = 0;
         self.wake();
-    }
-
-    fn want_probe(&mut self) {
-        if self.probe.is_none() {
-            self.tick = true;
-            self.wake();
-        }
     }
 
     /// Hands over the queue itself where it is short: no allocation, and nothing stays behind.

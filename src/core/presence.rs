@@ -203,6 +203,7 @@ impl Exchange {
                 self.write_behind(statements, "what a session left could not be written");
             }
         }
+        self.continue_drain(account);
         told.sort_unstable();
         told.dedup();
         for contact in told {

@@ -110,8 +110,11 @@ impl Exchange {
     /// Ends a session: unavailable presence is sent for it, and what it did not take goes back to
     /// the account. Ending it twice does nothing.
     pub fn unbind(self: &Arc<Self>, session: &Arc<Session>) {
-        self.gone(session);
         let account = &session.account;
+        if account.lock().bound(session.reference).is_none() {
+            return;
+        }
+        self.gone(session);
         let mut state = account.lock();
         let Some(at) = state
             .sessions
@@ -121,18 +124,12 @@ impl Exchange {
             return;
         };
         state.sessions.remove(at);
-        if account.id < 0 {
-            // Nobody can ever read what would be kept for an anonymous user.
-            session.outbox.take_untaken();
-            let last = state.sessions.is_empty();
-            state.removed |= last;
-            drop(state);
-            if last {
-                self.registry.remove(account.jid.as_str());
-            }
-            return;
-        }
+        let forgotten = account.id < 0 && state.sessions.is_empty();
+        state.removed |= forgotten;
         self.give_back(account, state, session);
+        if forgotten {
+            self.registry.remove(account.jid.as_str());
+        }
         tracing::debug!(session = session.reference.id, "ended");
     }
 

@@ -6,7 +6,7 @@ use libtest_mimic::Trial;
 use crate::harness::Outcome;
 use crate::harness::client::Client;
 use crate::harness::server::{Server, ServerOptions};
-use crate::harness::xml::CLIENT;
+use crate::harness::xml::{CLIENT, show};
 use crate::{ensure, trials};
 
 const BODY: usize = 20_000;
@@ -19,7 +19,10 @@ const MAX_BURSTS: usize = 40;
 const BURSTS_AFTER: usize = 2;
 
 pub fn trials() -> Vec<Trial> {
-    trials![a_client_that_does_not_read_loses_nothing]
+    trials![
+        a_client_that_does_not_read_loses_nothing,
+        a_client_that_reads_as_fast_as_it_is_sent_to_is_not_cut_off,
+    ]
 }
 
 fn a_client_that_does_not_read_loses_nothing() -> Outcome {
@@ -116,4 +119,42 @@ fn messages(client: &mut Client) -> Outcome<Vec<String>> {
     Ok(messages
         .map(|message| message.attr("id").unwrap_or_default().to_owned())
         .collect())
+}
+
+/// A session without stream management shows by pings what it took. Much more than the bound of
+/// custody goes through it in a moment, as long as it reads and answers.
+fn a_client_that_reads_as_fast_as_it_is_sent_to_is_not_cut_off() -> Outcome {
+    const COUNT: usize = 1200;
+    let options = ServerOptions::new()
+        .set("limits.stanza_bytes", 30_000)
+        .set("limits.outbox_bytes", 65_536)
+        .set("limits.stanzas_burst", 1_000_000)
+        .set("limits.bytes_burst", 1_000_000_000_u64)
+        .set("limits.bytes_per_second", 1_000_000_000_u64);
+    let mut server = Server::start(&options)?;
+    let (romeo, juliet) = (server.account("romeo")?, server.account("juliet")?);
+    let mut sender = Client::online(&server.target()?, &romeo, None)?;
+    let mut reader = Client::online(&server.target()?, &juliet, None)?;
+    let body = "x".repeat(4000);
+    for burst in 0..COUNT / 10 {
+        let flood: String = (0..10)
+            .map(|n| {
+                let id = burst * 10 + n;
+                let to = juliet.jid();
+                format!("<message to='{to}' type='chat' id='{id}'><body>{body}</body></message>")
+            })
+            .collect();
+        sender.send(&flood)?;
+        for n in 0..10 {
+            let came = reader.stanza()?;
+            let expected = (burst * 10 + n).to_string();
+            ensure!(
+                came.attr("id") == Some(&expected),
+                "{expected}: {}",
+                &show(&came)[..200]
+            );
+        }
+    }
+    reader.sync()?;
+    server.terminate()
 }

@@ -7,24 +7,25 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
-use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 
-use arc_swap::ArcSwap;
 use criterion::{Criterion, criterion_group, criterion_main};
-use waxwing_core::accounts::Accounts;
-use waxwing_core::clock::{Clock, Ids, SystemClock, SystemIds};
-use waxwing_core::db::{Database, Options};
-use waxwing_core::mailbox_store::{self, Mailbox};
 use waxwing_core::outbox::Wake;
-use waxwing_core::powers::{IqTable, Powers};
-use waxwing_core::registry::Registry;
-use waxwing_core::{Exchange, MIGRATIONS, Session, Settings};
-use waxwing_xmpp::Jid;
+use waxwing_core::{Exchange, Session};
 use waxwing_xmpp::framing::{Framer, Limits, Unit};
+
+use world::World;
+
+#[allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "the world of the tests, of which this needs a part"
+)]
+#[path = "../tests/world/mod.rs"]
+mod world;
 
 struct Counting;
 
@@ -47,81 +48,6 @@ static ALLOCATOR: Counting = Counting;
 
 const HEADER: &[u8] = b"<stream:stream to='localhost' version='1.0' xmlns='jabber:client' \
     xmlns:stream='http://etherx.jabber.org/streams'>";
-
-fn jid(text: &str) -> Jid {
-    Jid::parse(text).expect("an address")
-}
-
-fn settings() -> Settings {
-    Settings {
-        domain: jid("localhost"),
-        admins: Vec::new(),
-        retention_days: 30,
-        sessions_per_account: 10,
-        outbox_bytes: 1 << 20,
-        roster_items: 1000,
-        mailbox_messages: 10_000,
-        mailbox_bytes: 50 << 20,
-        contacts: Vec::new(),
-        open_registration: false,
-        registrations_per_hour: 10,
-        stanza_bytes_before_login: 10_000,
-        stanza_bytes: 262_144,
-        negotiation_seconds: 30,
-        idle_seconds: 30,
-        anonymous: false,
-    }
-}
-
-async fn exchange(directory: &Path) -> Arc<Exchange> {
-    let migrations = [MIGRATIONS, mailbox_store::MIGRATIONS];
-    let database = Database::open(
-        &directory.join("bench.db"),
-        &migrations,
-        &Options::default(),
-    )
-    .expect("the database opens");
-    let (clock, ids): (Arc<dyn Clock>, Arc<dyn Ids>) = (
-        Arc::new(SystemClock::default()),
-        Arc::new(SystemIds::default()),
-    );
-    let accounts = Accounts::open(
-        database.clone(),
-        Arc::clone(&clock),
-        Arc::clone(&ids),
-        vec![],
-    )
-    .await
-    .expect("the accounts open");
-    Arc::new(Exchange {
-        domain: jid("localhost"),
-        settings: ArcSwap::from_pointee(settings()),
-        mailbox: Mailbox::open(database.clone())
-            .await
-            .expect("the mailbox opens"),
-        accounts,
-        database,
-        registry: Registry::default(),
-        iq_table: IqTable::new(&[]).expect("no claims"),
-        powers: Powers::default(),
-        clock,
-        ids,
-        epoch: 1,
-    })
-}
-
-async fn session(exchange: &Arc<Exchange>, local: &str) -> Arc<Session> {
-    let bare = jid(&format!("{local}@localhost"));
-    exchange
-        .accounts
-        .create(&bare, "secret", false)
-        .await
-        .expect("an account");
-    exchange
-        .bind(&bare, Some("bench"), None)
-        .await
-        .expect("a session")
-}
 
 /// One message from `romeo` to `juliet`, until it is ready to be written.
 fn one(
@@ -153,15 +79,16 @@ fn take(juliet: &Session, id: u64) {
 }
 
 fn route(criterion: &mut Criterion) {
-    let directory = tempfile::tempdir().expect("a directory");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let exchange = runtime.block_on(exchange(directory.path()));
+    let world = runtime.block_on(World::new());
+    let exchange = Arc::clone(&world.exchange);
     let ends = runtime.block_on(async {
         (
-            session(&exchange, "romeo").await,
-            session(&exchange, "juliet").await,
+            world.online("romeo", "bench").await,
+            world.online("juliet", "bench").await,
         )
     });
+    world::ids(&ends.1);
     let mut framer = Framer::new(Limits::AFTER_LOGIN);
     let mut header = HEADER;
     assert!(matches!(

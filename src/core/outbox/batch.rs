@@ -3,9 +3,7 @@
 use std::collections::{VecDeque, vec_deque};
 
 use bytes::Bytes;
-use waxwing_xmpp::stanza::{Kind, PresenceType, Stanza};
-
-use super::is_only_chat_state;
+use waxwing_xmpp::stanza::{Children, Kind, PresenceType, Stanza};
 
 /// Queued pieces, in order.
 pub struct Batch(pub(super) VecDeque<Waiting>);
@@ -60,4 +58,15 @@ impl Thin {
             _ => Thin::Never,
         }
     }
+}
+
+/// Whether a message holds a chat state (XEP-0085) and nothing that anybody would miss.
+#[must_use]
+pub fn is_only_chat_state(message: &Stanza) -> bool {
+    let idle = Children::CHAT_STATE
+        .union(Children::THREAD)
+        .union(Children::NO_STORE)
+        .union(Children::NO_PERMANENT_STORE)
+        .union(Children::NO_COPY);
+    message.children().contains(Children::CHAT_STATE) && message.children().is_subset(idle)
 }

@@ -207,6 +207,29 @@ fn a_socket_that_takes_nothing_gets_no_bytes_but_hears_of_the_end() {
     assert_eq!(outbox.drain_queue().len(), 1);
 }
 
+/// A little can wait for its turn; much is asked for at once, for custody has a bound.
+#[test]
+fn the_more_waits_to_be_taken_the_sooner_the_client_is_asked() {
+    let outbox = Outbox::new(1 << 20);
+    for id in 0..64 {
+        assert_eq!(
+            outbox.push_kept(&message(id), live(&message(id))),
+            Push::Queued
+        );
+        written(&outbox);
+        let expected = if id < 63 {
+            ProbeNeed::Soon
+        } else {
+            ProbeNeed::Now
+        };
+        assert_eq!(outbox.needs_probe(), expected, "{id}");
+    }
+    outbox.begin_probe(1);
+    assert_eq!(outbox.needs_probe(), ProbeNeed::None);
+    outbox.probe_answered(1);
+    assert_eq!(outbox.needs_probe(), ProbeNeed::None);
+}
+
 /// A ping is written behind what was handed out: what still waits is not covered by it.
 #[test]
 fn a_ping_covers_nothing_that_is_still_queued() {
@@ -215,7 +238,7 @@ fn a_ping_covers_nothing_that_is_still_queued() {
         let row = Untaken::Row { id, bytes: 1 };
         assert_eq!(outbox.push_kept(&message(7), row), Push::Queued);
     }
-    assert!(!outbox.needs_probe());
+    assert_eq!(outbox.needs_probe(), ProbeNeed::None);
     let mut cx = Context::from_waker(Waker::noop());
     assert!(matches!(
         outbox.poll_take(&mut cx, 2),
@@ -223,24 +246,31 @@ fn a_ping_covers_nothing_that_is_still_queued() {
     ));
     outbox.begin_probe(1);
     assert_eq!(outbox.probe_answered(1), Some(vec![(0, 1), (1, 1)]));
-    assert!(!outbox.needs_probe());
+    assert_eq!(outbox.needs_probe(), ProbeNeed::None);
     assert_eq!(written(&outbox).len(), 3);
     assert_eq!(outbox.take_untaken().len(), 3);
 }
 
-/// The end of the stream takes the queue, in order, and leaves what is untaken to the account.
+/// The end of the stream takes the rest of the queue, in order; messages in custody stay with the
+/// account alone, or they would come twice.
 #[test]
 fn the_queue_can_be_taken_once_and_for_all() {
     let outbox = Outbox::new(1000);
-    for id in 0..3 {
+    let answers: Vec<Stanza> = (0..3)
+        .map(|id| stanza(&format!("<iq type='result' id='{id}'/>")))
+        .collect();
+    for (id, answer) in answers.iter().enumerate() {
+        assert_eq!(outbox.push(answer), Push::Queued);
         assert_eq!(
             outbox.push_kept(&message(id), live(&message(id))),
             Push::Queued
         );
     }
-    let queue = outbox.drain_queue();
-    let expected: Vec<Bytes> = (0..3).map(|id| message(id).bytes().clone()).collect();
-    assert_eq!(queue, expected);
+    let expected: Vec<Bytes> = answers
+        .iter()
+        .map(|answer| answer.bytes().clone())
+        .collect();
+    assert_eq!(outbox.drain_queue(), expected);
     assert_eq!(outbox.queued_bytes(), 0);
     assert_eq!(outbox.push(&message(3)), Push::Detached);
     assert!(written(&outbox).is_empty());

@@ -1,0 +1,44 @@
+//! How a session ends.
+
+use std::io;
+use std::sync::Arc;
+
+use waxwing_core::outbox::Close;
+use waxwing_core::session::Session;
+use waxwing_xmpp::StreamError;
+
+use super::Shared;
+
+/// How a session ended.
+pub(super) enum Ending {
+    /// The peer closed its stream.
+    Closed,
+    /// The socket is gone.
+    Gone,
+    /// The server closes, with an error or without.
+    Close(Close),
+}
+
+impl From<io::Error> for Ending {
+    fn from(_: io::Error) -> Self {
+        Ending::Gone
+    }
+}
+
+impl From<StreamError> for Ending {
+    fn from(error: StreamError) -> Self {
+        Ending::Close(Close::Error(error))
+    }
+}
+
+/// Ends the session whatever becomes of its task: a panic must not leave it bound for ever, taking
+/// messages that nobody writes.
+pub(super) struct Ended<'a>(pub(super) &'a Shared, pub(super) Arc<Session>);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        let Ended(shared, session) = self;
+        session.outbox.drain_queue();
+        shared.exchange.unbind(session);
+    }
+}

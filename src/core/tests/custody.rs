@@ -1,0 +1,160 @@
+//! The laws of custody on the exchange itself, without sockets: what was accepted for an account is
+//! taken, kept in order, or returned.
+
+// Helpers of tests fail where they stand.
+#![allow(clippy::unwrap_used)]
+
+mod world;
+
+use bytes::Bytes;
+use waxwing_core::exchange::Receipt;
+use waxwing_core::outbox::Close;
+use waxwing_xmpp::{Stanza, StreamError, error::StreamCondition};
+
+use world::{World, ids};
+
+fn message(to: &str, id: &str) -> Stanza {
+    let xml = format!(
+        "<message from='romeo@localhost/orchard' to='{to}' type='chat' id='{id}'>\
+         <body>hello</body></message>"
+    );
+    Stanza::parse(Bytes::from(xml)).unwrap()
+}
+
+fn shutdown() -> Close {
+    Close::Error(StreamError::new(StreamCondition::SystemShutdown))
+}
+
+/// Between the moment a stream is told to end and the end of its session, newer messages must not
+/// overtake those that it did not take.
+#[tokio::test]
+async fn what_a_detached_session_held_comes_before_what_is_newer() {
+    let world = World::new().await;
+    let juliet = world.online("juliet", "balcony").await;
+    world
+        .send("juliet@localhost", &message("juliet@localhost", "1"))
+        .await;
+    juliet.outbox.close(shutdown());
+    world
+        .send("juliet@localhost", &message("juliet@localhost", "2"))
+        .await;
+    world.exchange.unbind(&juliet);
+    assert_eq!(world.waiting("juliet").await, ["1", "2"]);
+}
+
+#[tokio::test]
+async fn nothing_is_stored_for_an_account_that_was_removed() {
+    let world = World::new().await;
+    let juliet = world.online("juliet", "balcony").await;
+    let account = juliet.account.id;
+    let romeo = world.online("romeo", "orchard").await;
+    ids(&romeo);
+    world
+        .send("juliet@localhost", &message("juliet@localhost", "1"))
+        .await;
+    world
+        .exchange
+        .remove_account(&juliet.account.jid, None)
+        .await
+        .unwrap();
+    world.exchange.unbind(&juliet);
+    assert_eq!(world.rows(account).await, 0);
+    // Its sender is told.
+    assert_eq!(ids(&romeo), ["1"]);
+}
+
+#[tokio::test]
+async fn nothing_is_stored_for_an_anonymous_user() {
+    let world = World::new().await;
+    let bare = world::jid("passerby@localhost");
+    let guest = world
+        .exchange
+        .bind_anonymous(&bare, Some("web"), None)
+        .unwrap();
+    let receipt = world
+        .send("passerby@localhost", &message("passerby@localhost", "1"))
+        .await;
+    assert!(matches!(receipt, Receipt::Bounced(_)), "{receipt:?}");
+    let romeo = world.online("romeo", "orchard").await;
+    ids(&romeo);
+    let direct = message("passerby@localhost/web", "2");
+    world.send("passerby@localhost/web", &direct).await;
+    world.exchange.unbind(&guest);
+    assert_eq!(world.rows(guest.account.id).await, 0);
+    assert_eq!(ids(&romeo), ["2"]);
+}
+
+/// A chat message to a resource that is not there goes to all that are: when one of them ends, the
+/// others have it.
+#[tokio::test]
+async fn what_went_to_all_sessions_does_not_come_twice_to_one() {
+    let world = World::new().await;
+    let (first, second) = (
+        world.online("juliet", "balcony").await,
+        world.online("juliet", "chamber").await,
+    );
+    ids(&second);
+    let lost = message("juliet@localhost/elsewhere", "1");
+    world.send("juliet@localhost/elsewhere", &lost).await;
+    world.exchange.unbind(&first);
+    assert_eq!(ids(&second), ["1"]);
+    assert!(world.waiting("juliet").await.is_empty());
+}
+
+#[tokio::test]
+async fn what_was_for_one_session_goes_to_the_others_when_it_ends() {
+    let world = World::new().await;
+    let (first, second) = (
+        world.online("juliet", "balcony").await,
+        world.online("juliet", "chamber").await,
+    );
+    ids(&second);
+    let directed = message("juliet@localhost/balcony", "1");
+    world.send("juliet@localhost/balcony", &directed).await;
+    world.exchange.unbind(&first);
+    assert_eq!(ids(&second), ["1"]);
+}
+
+/// The notice that a message expired is all that its sender will ever hear of it.
+#[tokio::test]
+async fn a_notice_is_in_custody_like_a_message() {
+    let world = World::new().await;
+    let romeo = world.online("romeo", "orchard").await;
+    let notice = "<message from='juliet@localhost' to='romeo@localhost' type='error' id='1'/>";
+    let notice = Stanza::parse(Bytes::from(notice)).unwrap();
+    world.exchange.store_notice(&romeo.account, &notice);
+    assert_eq!(ids(&romeo), ["1"]);
+    world.exchange.unbind(&romeo);
+    assert_eq!(world.waiting("romeo").await, ["1"]);
+}
+
+/// What is given back is not written to the ending stream as well.
+#[tokio::test]
+async fn an_ending_stream_is_not_sent_what_goes_back() {
+    let world = World::new().await;
+    let juliet = world.online("juliet", "balcony").await;
+    ids(&juliet);
+    world
+        .send("juliet@localhost", &message("juliet@localhost", "1"))
+        .await;
+    assert!(juliet.outbox.drain_queue().is_empty());
+    world.exchange.unbind(&juliet);
+    assert_eq!(world.waiting("juliet").await, ["1"]);
+}
+
+/// A mailbox that was being emptied into a session that goes away, without ending, is for another.
+#[tokio::test]
+async fn an_interrupted_drain_goes_on_in_another_session() {
+    let world = World::new().await;
+    world.account("juliet").await;
+    world
+        .send("juliet@localhost", &message("juliet@localhost", "1"))
+        .await;
+    let first = world.online("juliet", "balcony").await;
+    let second = world.online("juliet", "chamber").await;
+    assert!(first.is_draining() && !second.is_draining());
+    world
+        .presence(&first, "<presence type='unavailable'/>")
+        .await;
+    assert!(second.is_draining());
+}
