@@ -61,16 +61,15 @@ class Mcabber(Client):
         self.configuration = self.home / "mcabberrc"
         self.configuration.write_text(CONFIGURATION.format(**values))
         self.configuration.chmod(0o600)
-        self.terminal, self.logins = None, 0
+        self.terminal = None
 
     def version(self):
         return debian_version("mcabber")
 
     def login(self):
-        self.logins += 1
+        self.close()
         (self.home / "trace.log").unlink(missing_ok=True)
-        self.terminal = Terminal(f"{self.user}-{self.logins}", self.home,
-                                 ["mcabber", "-f", str(self.configuration)], {})
+        self.terminal = Terminal(self.home, ["mcabber", "-f", str(self.configuration)], {})
         wait_for("mcabber to log in", lambda: "Your status has been set" in self.terminal.screen(),
                  detail=self.terminal.screen)
         return re.search(r"<auth [^>]*mechanism=[\"']([^\"']+)", self._trace()).group(1)

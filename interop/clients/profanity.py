@@ -55,12 +55,13 @@ class Profanity(Client):
         return debian_version("profanity")
 
     def login(self):
+        self.close()
         self.logins += 1
         self.log = self.home / f"profanity-{self.logins}.log"
         environment = {"XDG_CONFIG_HOME": str(self.home / "config"),
                        "XDG_DATA_HOME": str(self.home / "data")}
         command = ["profanity", "-l", "DEBUG", "-f", str(self.log), "-a", self.jid]
-        self.terminal = Terminal(f"{self.user}-{self.logins}", self.home, command, environment)
+        self.terminal = Terminal(self.home, command, environment)
         wait_for("Profanity to log in", lambda: "logged in successfully" in self.terminal.screen(),
                  detail=self.terminal.screen)
         return re.search(r"<auth [^>]*mechanism=[\"']([^\"']+)", self._trace()).group(1)

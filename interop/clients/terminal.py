@@ -2,21 +2,33 @@
 
 import os
 import shlex
+import shutil
 import signal
 import subprocess
+import tempfile
+from pathlib import Path
+
+from clients.base import CheckFailed
 
 WIDTH, HEIGHT = 140, 50
 
 
 class Terminal:
-    """One program in one tmux server, named so that no other is touched."""
+    """One program in one tmux server on a socket of its own, so that no other is touched.
 
-    def __init__(self, name, directory, command, environment):
+    `directory` gets the last screen as `screen.txt`.
+    """
+
+    def __init__(self, directory, command, environment):
         self.directory = directory
-        self.environment = dict(os.environ, TERM="xterm-256color", LANG="C.UTF-8",
-                                TMUX_TMPDIR=str(directory), **environment)
-        self.tmux = ["tmux", "-L", name, "-f", "/dev/null"]
-        self._run("new-session", "-d", "-x", str(WIDTH), "-y", str(HEIGHT), shlex.join(command))
+        self.environment = dict(os.environ, TERM="xterm-256color", LANG="C.UTF-8", **environment)
+        # Not in `directory`: the path of a Unix socket has at most 107 bytes.
+        self.sockets = Path(tempfile.mkdtemp(prefix="tmux-"))
+        self.tmux = ["tmux", "-S", str(self.sockets / "socket"), "-f", "/dev/null"]
+        started = self._run("new-session", "-d", "-x", str(WIDTH), "-y", str(HEIGHT), shlex.join(command))
+        if started.returncode != 0:
+            self.close()
+            raise CheckFailed(f"tmux cannot start {command[0]}: {started.stderr.strip()}")
 
     def _run(self, *arguments):
         return subprocess.run([*self.tmux, *arguments], env=self.environment, text=True,
@@ -45,3 +57,4 @@ class Terminal:
         if screen := self.screen().strip():
             (self.directory / "screen.txt").write_text(screen)
         self._run("kill-server")
+        shutil.rmtree(self.sockets, ignore_errors=True)
