@@ -1,6 +1,7 @@
 //! Administration: requests of the command line, carried out in the running server through a Unix
 //! socket in the data directory, or directly on the database where no server runs.
 
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -66,15 +67,35 @@ pub enum Response {
     Refused(String),
 }
 
+/// The longest path of a Unix socket that the kernel takes, in bytes (unix(7)).
+const MAX_SOCKET_PATH: usize = 107;
+
 fn socket_path(data: &Path) -> PathBuf {
     data.join("admin.sock")
 }
 
+/// Calls `with` with a path to the socket that the kernel takes: a deep data directory is named
+/// by its descriptor.
+async fn reach<T>(
+    data: &Path,
+    with: impl AsyncFnOnce(PathBuf) -> std::io::Result<T>,
+) -> std::io::Result<T> {
+    let path = socket_path(data);
+    if path.as_os_str().len() <= MAX_SOCKET_PATH {
+        return with(path).await;
+    }
+    let directory = std::fs::File::open(data)?;
+    let short = format!("/proc/self/fd/{}", directory.as_raw_fd());
+    let outcome = with(socket_path(Path::new(&short))).await;
+    drop(directory);
+    outcome
+}
+
 /// Makes the socket. Whoever gets here holds the lock of the database, so that a socket that is
 /// there is left from an earlier run. The data directory is its owner's alone.
-pub fn listen(data: &Path) -> std::io::Result<UnixListener> {
+pub async fn listen(data: &Path) -> std::io::Result<UnixListener> {
     remove(data);
-    UnixListener::bind(socket_path(data))
+    reach(data, async |path| UnixListener::bind(path)).await
 }
 
 /// Removes the socket.
@@ -123,7 +144,7 @@ async fn answer(shared: &Shared, mut stream: UnixStream) -> std::io::Result<()> 
 
 /// Asks the running server. `None`: none runs.
 pub async fn ask(data: &Path, request: &Request) -> std::io::Result<Option<Response>> {
-    let mut stream = match UnixStream::connect(socket_path(data)).await {
+    let mut stream = match reach(data, async |path| UnixStream::connect(path).await).await {
         Ok(stream) => stream,
         Err(error)
             if matches!(
@@ -250,4 +271,27 @@ async fn status(exchange: &Exchange, shared: Option<&Shared>) -> Result<Vec<Stri
         exchange.database.size_on_disk()
     ));
     Ok(lines)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_deep_data_directory_has_its_socket() {
+        let directory = tempfile::tempdir().unwrap();
+        let deep = directory.path().join("d".repeat(MAX_SOCKET_PATH));
+        std::fs::create_dir(&deep).unwrap();
+        let listener = listen(&deep).await.unwrap();
+        let answer = async {
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut stream = BufReader::new(stream);
+            stream.read_line(&mut String::new()).await.unwrap();
+            stream.write_all(br#"{"Done":["here"]}"#).await.unwrap();
+        };
+        let (asked, ()) = tokio::join!(ask(&deep, &Request::Status), answer);
+        assert!(matches!(asked.unwrap(), Some(Response::Done(lines)) if lines == ["here"]));
+        remove(&deep);
+        assert!(!deep.join("admin.sock").exists());
+    }
 }
