@@ -16,7 +16,6 @@ pub mod characters;
 mod error;
 pub mod header;
 mod limits;
-mod list;
 mod scan;
 mod scope;
 mod state;

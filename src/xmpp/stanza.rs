@@ -230,6 +230,12 @@ impl<B: Source> Framed<B> {
     /// The `type` of a message.
     #[must_use]
     pub fn message_type(&self) -> MessageType {
+        // As nearly everybody writes it.
+        match self.slice(self.envelope.kind_of) {
+            b"chat" => return MessageType::Chat,
+            b"" => return MessageType::Normal,
+            _ => {}
+        }
         match self.type_attribute().as_deref() {
             Some("chat") => MessageType::Chat,
             Some("groupchat") => MessageType::Groupchat,

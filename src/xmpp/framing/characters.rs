@@ -4,7 +4,7 @@ use super::Reason;
 
 /// May stand in text as it is.
 const TEXT: u8 = 1;
-/// May stand in a quoted value as it is.
+/// May stand in a quoted value, and stands for itself there.
 const VALUE: u8 = 2;
 /// May stand in a name after its first character. A byte beyond ASCII is looked at later.
 const NAME: u8 = 4;
@@ -24,7 +24,7 @@ const fn classes() -> [u8; 256] {
         let b = byte as u8;
         let mut class = 0;
         if matches!(b, b' ' | b'\t' | b'\r' | b'\n') {
-            class |= SPACE | TEXT | VALUE | CDATA;
+            class |= SPACE | TEXT | CDATA;
         }
         if b >= 0x20 && b < 0x80 {
             if !matches!(b, b'<' | b'&' | b'>') {
@@ -125,7 +125,7 @@ fn skip_run(bytes: &[u8], mut at: usize, class: u8, stops: impl Fn(u8) -> bool) 
             continue;
         }
         at += marks.trailing_zeros() as usize / 8;
-        // White space stops along with the other control characters, and may stand there.
+        // White space stops along with the other control characters, and may stand in text.
         if !is(bytes[at], class) {
             return at;
         }
@@ -238,7 +238,13 @@ mod tests {
                 bytes.push(special);
                 bytes.extend([b'b'; 40]);
                 assert_eq!(skip_text(&bytes, 0), length);
-                assert_eq!(skip_value(&bytes, 0), length);
+                let in_a_value = bytes
+                    .iter()
+                    .position(|b| matches!(b, b'\t' | b'\n' | b'\r'));
+                assert_eq!(skip_value(&bytes, 0), in_a_value.unwrap_or(length));
+                let mut plain = vec![b' '; length];
+                plain.extend_from_slice(&bytes[length..]);
+                assert_eq!(skip_value(&plain, 0), length);
             }
         }
     }

@@ -5,7 +5,8 @@
 //! the `<` of the root. [`super::text`] and [`super::tag`] hold the states; here is what they work
 //! on.
 
-use super::list::List;
+use smallvec::SmallVec;
+
 use super::scope::{Identity, Scope, Surroundings, name_of};
 pub(super) use super::state::{Finish, Rules, State, Step};
 use super::{Reason, value};
@@ -54,13 +55,19 @@ impl Attribute {
     }
 }
 
+/// Items of a list that need no heap: enough for what clients send.
+pub(super) const INLINE: usize = 16;
+
 /// The state of a scan.
 pub(super) struct Scanner {
-    pub(super) state: State,
+    /// Where the next call goes on.
+    state: State,
     /// Where a reference returns to.
     pub(super) outer: State,
     /// The quote that ends the value at hand.
     pub(super) quote: u8,
+    /// Whether the value at hand stands for itself so far: no reference, no tab or line end.
+    pub(super) is_plain: bool,
     /// Whether the start tag of a stream is scanned, and not a whole element.
     is_header: bool,
     has_prefixed_attributes: bool,
@@ -76,8 +83,8 @@ pub(super) struct Scanner {
     /// The `&` of the reference at hand.
     pub(super) reference: usize,
     scope: Scope,
-    open: List<Open>,
-    attributes: List<Attribute>,
+    open: SmallVec<[Open; INLINE]>,
+    attributes: SmallVec<[Attribute; INLINE]>,
     envelope: Envelope,
 }
 
@@ -88,6 +95,7 @@ impl Scanner {
             state: State::Content,
             outer: State::Content,
             quote: 0,
+            is_plain: true,
             is_header: false,
             has_prefixed_attributes: false,
             tag_prefix_len: 0,
@@ -97,8 +105,8 @@ impl Scanner {
             colon: 0,
             reference: 0,
             scope: Scope::new(),
-            open: List::new(),
-            attributes: List::new(),
+            open: SmallVec::new(),
+            attributes: SmallVec::new(),
             envelope: Envelope::default(),
         }
     }
@@ -118,8 +126,9 @@ impl Scanner {
         bytes: &[u8],
         rules: &Rules<'_>,
     ) -> Result<Option<Finish>, Reason> {
+        let mut state = self.state;
         loop {
-            let step = match self.state {
+            let step = match state {
                 State::Content => self.content(bytes)?,
                 State::Markup => self.markup(bytes)?,
                 State::StartName => self.start_name(bytes, rules)?,
@@ -137,8 +146,11 @@ impl Scanner {
                 State::Reference => self.reference(bytes)?,
             };
             match step {
-                Step::Next => {}
-                Step::Wait => return Ok(None),
+                Step::Go(next) => state = next,
+                Step::Wait(here) => {
+                    self.state = here;
+                    return Ok(None);
+                }
                 Step::Done(finish) => return Ok(Some(finish)),
             }
         }
@@ -164,12 +176,12 @@ impl Scanner {
 
     /// Whether no element is open.
     pub(super) fn is_outside(&self) -> bool {
-        self.open.len() == 0
+        self.open.is_empty()
     }
 
     /// The innermost open element.
     pub(super) fn innermost(&self) -> Option<Open> {
-        self.open.last()
+        self.open.last().copied()
     }
 
     /// Opens an element whose name has been read.
@@ -192,7 +204,7 @@ impl Scanner {
             scope: self.scope.len(),
         });
         self.tag_prefix_len = prefix_len;
-        self.attributes.truncate(0);
+        self.attributes.clear();
         self.has_prefixed_attributes = false;
         Ok(())
     }
@@ -238,14 +250,12 @@ impl Scanner {
         let name = attribute.name().of(bytes);
         if name == b"xmlns" {
             let none = Span::new(value.start(), value.start());
-            return self
-                .scope
-                .declare(bytes, none, value, rules.limits, rules.around);
+            return self.scope.declare(bytes, none, value, self.is_plain, rules);
         }
         if attribute.prefix().of(bytes) == b"xmlns" {
             return self
                 .scope
-                .declare(bytes, attribute.local(), value, rules.limits, rules.around);
+                .declare(bytes, attribute.local(), value, self.is_plain, rules);
         }
         if self.open.len() == 1 {
             match name {
@@ -293,24 +303,21 @@ impl Scanner {
         if self.is_header {
             return Ok(Step::Done(Finish::Header));
         }
-        self.state = State::Content;
         if is_empty {
             return Ok(self.close());
         }
-        Ok(Step::Next)
+        Ok(Step::Go(State::Content))
     }
 
     /// Ends the innermost element.
     pub(super) fn close(&mut self) -> Step {
-        if let Some(open) = self.innermost() {
+        if let Some(open) = self.open.pop() {
             self.scope.leave(open.scope);
-            self.open.truncate(self.open.len() - 1);
         }
-        self.state = State::Content;
         if self.is_outside() {
             return Step::Done(Finish::Element);
         }
-        Step::Next
+        Step::Go(State::Content)
     }
 
     fn enter_root(&mut self, bytes: &[u8], name: Span, namespace: Namespace, is_empty: bool) {
@@ -344,11 +351,11 @@ impl Scanner {
             other => name_of(other, bytes, around),
         };
         let name = name.of(bytes);
-        self.envelope.children |= if value::is_plain(namespace) {
-            Children::classify(name, namespace)
-        } else {
-            Children::classify(name, value::unescape(namespace).as_bytes())
-        };
+        let mut child = Children::classify(name, namespace);
+        if child == Children::OTHER && !value::is_plain(namespace) {
+            child = Children::classify(name, value::unescape(namespace).as_bytes());
+        }
+        self.envelope.children |= child;
     }
 
     /// The namespace of a prefix, noting it if it comes from the stream header.
@@ -368,9 +375,7 @@ impl Scanner {
     /// Every prefix is declared, and no two attributes have one expanded name.
     fn check_attributes(&mut self, bytes: &[u8], around: Surroundings<'_>) -> Result<(), Reason> {
         for index in 0..self.attributes.len() {
-            let Some(mut attribute) = self.attributes.get(index) else {
-                break;
-            };
+            let mut attribute = self.attributes[index];
             let prefix = attribute.prefix().of(bytes);
             if matches!(prefix, b"" | b"xmlns") {
                 continue;
@@ -384,7 +389,7 @@ impl Scanner {
             if self.attributes.iter().take(index).any(same) {
                 return Err(Reason::DuplicateAttribute);
             }
-            self.attributes.set(index, attribute);
+            self.attributes[index] = attribute;
         }
         Ok(())
     }

@@ -1,8 +1,10 @@
 //! Which namespace declarations hold at a place in a stanza.
 
+use smallvec::SmallVec;
+
 use super::header::HeaderPrefix;
-use super::list::List;
-use super::{Limits, Reason, value};
+use super::scan::{INLINE, Rules};
+use super::{Reason, value};
 use crate::ns;
 use crate::stanza::{Namespace, Span};
 
@@ -60,13 +62,13 @@ pub(super) struct Surroundings<'a> {
 
 /// The declarations in scope, innermost last.
 pub(super) struct Scope {
-    declarations: List<Declaration>,
+    declarations: SmallVec<[Declaration; INLINE]>,
 }
 
 impl Scope {
     pub(super) fn new() -> Self {
         Self {
-            declarations: List::new(),
+            declarations: SmallVec::new(),
         }
     }
 
@@ -87,15 +89,17 @@ impl Scope {
             .map(|d| (d.prefix(), d.namespace()))
     }
 
-    /// Takes `xmlns='…'` (an empty prefix) or `xmlns:prefix='…'`.
+    /// Takes `xmlns='…'` (an empty prefix) or `xmlns:prefix='…'`. `is_plain`: the value stands for
+    /// itself.
     pub(super) fn declare(
         &mut self,
         bytes: &[u8],
         prefix: Span,
         namespace: Span,
-        limits: &Limits,
-        around: Surroundings<'_>,
+        is_plain: bool,
+        rules: &Rules<'_>,
     ) -> Result<(), Reason> {
+        let (limits, around) = (rules.limits, rules.around);
         if namespace.len() > usize::from(limits.max_name) {
             return Err(Reason::NameTooLong);
         }
@@ -103,7 +107,6 @@ impl Scope {
             return Err(Reason::TooManyNamespaces);
         }
         let name = namespace.of(bytes);
-        let is_plain = value::is_plain(name);
         let is = |other: &[u8]| name == other || (!is_plain && value::same(name, other));
         check(prefix.of(bytes), is)?;
         let identity = if name.is_empty() {

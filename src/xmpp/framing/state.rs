@@ -38,13 +38,13 @@ pub(super) enum State {
     Reference,
 }
 
-/// What a state did.
+/// What a state comes to.
 pub(super) enum Step {
-    /// Changed the state.
-    Next,
-    /// Used up the bytes.
-    Wait,
-    /// Ended the unit.
+    /// The next byte belongs to another state.
+    Go(State),
+    /// The bytes are used up; it goes on in this state.
+    Wait(State),
+    /// The unit has ended.
     Done(Finish),
 }
 

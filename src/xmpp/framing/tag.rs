@@ -9,35 +9,33 @@ impl Scanner {
     /// After `<`.
     pub(super) fn markup(&mut self, bytes: &[u8]) -> Result<Step, Reason> {
         let Some(&byte) = bytes.get(self.at) else {
-            return Ok(Step::Wait);
+            return Ok(Step::Wait(State::Markup));
         };
         match byte {
             b'/' => {
                 self.at += 1;
                 self.mark = self.at;
-                self.state = State::EndName;
+                Ok(Step::Go(State::EndName))
             }
             b'!' => {
                 self.at += 1;
-                self.state = State::Declaration;
+                Ok(Step::Go(State::Declaration))
             }
-            b'?' => return Err(Reason::ProcessingInstruction),
-            _ if is_name_start(byte) => self.begin_name(State::StartName),
-            _ => return Err(Reason::MalformedTag),
+            b'?' => Err(Reason::ProcessingInstruction),
+            _ if is_name_start(byte) => Ok(self.begin_name(State::StartName)),
+            _ => Err(Reason::MalformedTag),
         }
-        Ok(Step::Next)
     }
 
     pub(super) fn start_name(&mut self, bytes: &[u8], rules: &Rules<'_>) -> Result<Step, Reason> {
         let Some((name, prefix_len)) = self.name(bytes, rules)? else {
-            return Ok(Step::Wait);
+            return Ok(Step::Wait(State::StartName));
         };
         if name.of(bytes).starts_with(b"xmlns:") {
             return Err(Reason::ReservedNamespace);
         }
         self.open(name, prefix_len, rules)?;
-        self.state = State::InTag;
-        Ok(Step::Next)
+        Ok(Step::Go(State::InTag))
     }
 
     /// Between the name of a tag, its attributes and its end.
@@ -51,27 +49,25 @@ impl Scanner {
         self.at = skip_space(bytes, start);
         is_spaced |= self.at > start;
         let Some(&byte) = bytes.get(self.at) else {
-            self.state = if is_spaced {
+            return Ok(Step::Wait(if is_spaced {
                 State::InTagSpaced
             } else {
                 State::InTag
-            };
-            return Ok(Step::Wait);
+            }));
         };
         match byte {
             b'>' => {
                 self.at += 1;
-                return self.end_start_tag(bytes, rules, false);
+                self.end_start_tag(bytes, rules, false)
             }
             b'/' => {
                 self.at += 1;
-                self.state = State::EmptyTagEnd;
+                Ok(Step::Go(State::EmptyTagEnd))
             }
-            _ if !is_name_start(byte) => return Err(Reason::MalformedTag),
-            _ if !is_spaced => return Err(Reason::NoSpaceBetweenAttributes),
-            _ => self.begin_name(State::AttributeName),
+            _ if !is_name_start(byte) => Err(Reason::MalformedTag),
+            _ if !is_spaced => Err(Reason::NoSpaceBetweenAttributes),
+            _ => Ok(self.begin_name(State::AttributeName)),
         }
-        Ok(Step::Next)
     }
 
     pub(super) fn attribute_name(
@@ -80,27 +76,24 @@ impl Scanner {
         rules: &Rules<'_>,
     ) -> Result<Step, Reason> {
         let Some((name, prefix_len)) = self.name(bytes, rules)? else {
-            return Ok(Step::Wait);
+            return Ok(Step::Wait(State::AttributeName));
         };
         self.push_attribute(bytes, name, prefix_len, rules)?;
         if let Some([b'=', quote @ (b'\'' | b'"')]) = bytes[self.at..].first_chunk() {
             // As nearly everybody writes it.
             self.at += 2;
-            self.begin_value(*quote);
-        } else {
-            self.state = State::Equals;
+            return Ok(self.begin_value(*quote));
         }
-        Ok(Step::Next)
+        Ok(Step::Go(State::Equals))
     }
 
     pub(super) fn equals(&mut self, bytes: &[u8]) -> Result<Step, Reason> {
         self.at = skip_space(bytes, self.at);
         match bytes.get(self.at) {
-            None => Ok(Step::Wait),
+            None => Ok(Step::Wait(State::Equals)),
             Some(b'=') => {
                 self.at += 1;
-                self.state = State::Quote;
-                Ok(Step::Next)
+                Ok(Step::Go(State::Quote))
             }
             Some(_) => Err(Reason::MalformedTag),
         }
@@ -109,11 +102,10 @@ impl Scanner {
     pub(super) fn open_quote(&mut self, bytes: &[u8]) -> Result<Step, Reason> {
         self.at = skip_space(bytes, self.at);
         match bytes.get(self.at) {
-            None => Ok(Step::Wait),
+            None => Ok(Step::Wait(State::Quote)),
             Some(&quote @ (b'\'' | b'"')) => {
                 self.at += 1;
-                self.begin_value(quote);
-                Ok(Step::Next)
+                Ok(self.begin_value(quote))
             }
             Some(_) => Err(Reason::MalformedTag),
         }
@@ -123,22 +115,28 @@ impl Scanner {
         loop {
             self.at = skip_value(bytes, self.at);
             let Some(&byte) = bytes.get(self.at) else {
-                return Ok(Step::Wait);
+                return Ok(Step::Wait(State::Value));
             };
             match byte {
                 _ if byte == self.quote => {
                     let value = Span::new(self.mark, self.at);
                     self.at += 1;
-                    self.state = State::InTag;
                     self.end_attribute(bytes, value, rules)?;
-                    return Ok(Step::Next);
+                    return Ok(Step::Go(State::InTag));
                 }
                 b'\'' | b'"' => self.at += 1,
+                b'\t' | b'\n' | b'\r' => {
+                    self.is_plain = false;
+                    self.at += 1;
+                }
                 b'<' => return Err(Reason::LessThanInAttribute),
-                b'&' => return Ok(self.begin_reference(State::Value)),
+                b'&' => {
+                    self.is_plain = false;
+                    return Ok(self.begin_reference(State::Value));
+                }
                 0x80.. => {
                     if !self.wide(bytes)? {
-                        return Ok(Step::Wait);
+                        return Ok(Step::Wait(State::Value));
                     }
                 }
                 _ => return Err(Reason::IllegalCharacter),
@@ -153,7 +151,7 @@ impl Scanner {
         rules: &Rules<'_>,
     ) -> Result<Step, Reason> {
         match bytes.get(self.at) {
-            None => Ok(Step::Wait),
+            None => Ok(Step::Wait(State::EmptyTagEnd)),
             Some(b'>') => {
                 self.at += 1;
                 self.end_start_tag(bytes, rules, true)
@@ -176,19 +174,18 @@ impl Scanner {
             if expected.get(next) == Some(&byte) {
                 self.at += 1;
             } else if next == expected.len() && !is_name_start(byte) && byte != b':' {
-                self.state = State::EndTagEnd;
-                return Ok(Step::Next);
+                return Ok(Step::Go(State::EndTagEnd));
             } else {
                 return Err(Reason::MismatchedEndTag);
             }
         }
-        Ok(Step::Wait)
+        Ok(Step::Wait(State::EndName))
     }
 
     pub(super) fn end_tag_end(&mut self, bytes: &[u8]) -> Result<Step, Reason> {
         self.at = skip_space(bytes, self.at);
         match bytes.get(self.at) {
-            None => Ok(Step::Wait),
+            None => Ok(Step::Wait(State::EndTagEnd)),
             Some(b'>') => {
                 self.at += 1;
                 if self.is_outside() {
@@ -200,16 +197,18 @@ impl Scanner {
         }
     }
 
-    fn begin_value(&mut self, quote: u8) {
+    fn begin_value(&mut self, quote: u8) -> Step {
         self.quote = quote;
+        self.is_plain = true;
         self.mark = self.at;
-        self.state = State::Value;
+        Step::Go(State::Value)
     }
 
-    fn begin_name(&mut self, state: State) {
+    /// At a byte that may start a name.
+    fn begin_name(&mut self, state: State) -> Step {
         self.mark = self.at;
         self.colon = 0;
-        self.state = state;
+        Step::Go(state)
     }
 
     /// A qualified name from `mark` on, with the length of its prefix. Nothing if its end has not
@@ -232,7 +231,10 @@ impl Scanner {
             return Err(Reason::NameTooLong);
         }
         if self.colon == 0 {
-            check_part(name.of(bytes))?;
+            let text = name.of(bytes);
+            if !text.is_ascii() && !is_ncname(text)? {
+                return Err(Reason::MalformedName);
+            }
             return Ok(Some((name, 0)));
         }
         let prefix_len = self.colon - self.mark;

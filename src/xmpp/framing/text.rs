@@ -14,14 +14,13 @@ impl Scanner {
         loop {
             self.at = skip_text(bytes, self.at);
             let Some(&byte) = bytes.get(self.at) else {
-                return Ok(Step::Wait);
+                return Ok(Step::Wait(State::Content));
             };
             match byte {
                 b'<' => {
                     self.mark = self.at;
                     self.at += 1;
-                    self.state = State::Markup;
-                    return Ok(Step::Next);
+                    return Ok(Step::Go(State::Markup));
                 }
                 b'&' => return Ok(self.begin_reference(State::Content)),
                 // Nothing else that may stand before text ends in `]]`.
@@ -29,7 +28,7 @@ impl Scanner {
                 b'>' => self.at += 1,
                 0x80.. => {
                     if !self.wide(bytes)? {
-                        return Ok(Step::Wait);
+                        return Ok(Step::Wait(State::Content));
                     }
                 }
                 _ => return Err(Reason::IllegalCharacter),
@@ -47,8 +46,7 @@ impl Scanner {
         self.reference = self.at;
         self.outer = outer;
         self.at += 1;
-        self.state = State::Reference;
-        Step::Next
+        Step::Go(State::Reference)
     }
 
     pub(super) fn reference(&mut self, bytes: &[u8]) -> Result<Step, Reason> {
@@ -60,8 +58,7 @@ impl Scanner {
                 b';' => {
                     check_reference(&window[..length])?;
                     self.at = start + length + 1;
-                    self.state = self.outer;
-                    return Ok(Step::Next);
+                    return Ok(Step::Go(self.outer));
                 }
                 b'#' if length == 0 => {}
                 b'0'..=b'9' | b'-' | b'.' | b':' if length > 0 => {}
@@ -70,7 +67,7 @@ impl Scanner {
             }
         }
         if window.len() < MAX_REFERENCE {
-            return Ok(Step::Wait);
+            return Ok(Step::Wait(State::Reference));
         }
         Err(if is_numeric {
             Reason::MalformedReference
@@ -86,11 +83,10 @@ impl Scanner {
                 return Err(Reason::TextOutsideStanza);
             }
             self.at = self.mark + CDATA_START.len();
-            self.state = State::Cdata;
-            return Ok(Step::Next);
+            return Ok(Step::Go(State::Cdata));
         }
         if CDATA_START.starts_with(start) {
-            return Ok(Step::Wait);
+            return Ok(Step::Wait(State::Declaration));
         }
         Err(match start.get(2) {
             Some(b'-') => Reason::Comment,
@@ -103,19 +99,18 @@ impl Scanner {
         loop {
             self.at = skip_cdata(bytes, self.at);
             let Some(&byte) = bytes.get(self.at) else {
-                return Ok(Step::Wait);
+                return Ok(Step::Wait(State::Cdata));
             };
             match byte {
                 // The start of the section does not end in `]`.
                 b'>' if bytes[..self.at].ends_with(b"]]") => {
                     self.at += 1;
-                    self.state = State::Content;
-                    return Ok(Step::Next);
+                    return Ok(Step::Go(State::Content));
                 }
                 b'>' => self.at += 1,
                 0x80.. => {
                     if !self.wide(bytes)? {
-                        return Ok(Step::Wait);
+                        return Ok(Step::Wait(State::Cdata));
                     }
                 }
                 _ => return Err(Reason::IllegalCharacter),

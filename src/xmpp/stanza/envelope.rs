@@ -45,12 +45,10 @@ impl Span {
         self.len as usize
     }
 
-    /// The bytes of the range; nothing if it is not there.
+    /// The bytes of the range; nothing if it is not there: no stanza reaches to where [`Self::NONE`]
+    /// starts.
     #[inline]
     pub(crate) fn of(self, bytes: &[u8]) -> &[u8] {
-        if self.is_none() {
-            return &[];
-        }
         bytes.get(self.start()..self.end()).unwrap_or_default()
     }
 }

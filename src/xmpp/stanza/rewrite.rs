@@ -172,6 +172,9 @@ impl<B: Source> Framed<B> {
     /// Declarations for the prefixes that are declared on the stream header only.
     fn header_declarations(&self) -> String {
         let mut out = String::new();
+        if self.envelope.header_prefixes == 0 {
+            return out;
+        }
         for (index, declared) in self.source.header_prefixes().iter().enumerate() {
             if self.envelope.header_prefixes & (1 << index) != 0 {
                 out.push_str(" xmlns:");
@@ -269,7 +272,9 @@ fn whole_attribute(bytes: &[u8], value: Span) -> Span {
 
 /// Appends `bytes` from `start` on but for the ranges in `removed`.
 fn copy_without(out: &mut Vec<u8>, bytes: &[u8], start: usize, mut removed: [Span; 2]) {
-    removed.sort_by_key(|span| span.start());
+    if removed[0].start() > removed[1].start() {
+        removed.swap(0, 1);
+    }
     let mut at = start;
     for span in removed.into_iter().filter(|span| !span.is_none()) {
         out.extend_from_slice(&bytes[at..span.start()]);
@@ -280,7 +285,11 @@ fn copy_without(out: &mut Vec<u8>, bytes: &[u8], start: usize, mut removed: [Spa
 
 /// Moves what comes after the name of the root: `inserted` bytes came in there, `removed` went.
 fn shift(envelope: &mut Envelope, inserted: usize, removed: [Span; 2]) {
+    let nothing_gone = removed.iter().all(|span| span.is_none());
     let place = |at: usize| {
+        if nothing_gone {
+            return at + inserted;
+        }
         let gone = removed.iter().filter(|span| span.end() <= at);
         at + inserted - gone.map(|span| span.len()).sum::<usize>()
     };
