@@ -4,7 +4,6 @@
 //! never across an await: that is where the order of its messages is kept.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 use waxwing_xmpp::{Jid, Stanza};
@@ -35,6 +34,9 @@ pub struct State {
     pub mailbox: Usage,
     /// The newest row appended to its mailbox since it was loaded.
     pub last_row: i64,
+    /// How many times a session began to take messages to the bare JID: what tells whether a
+    /// session was there when a message was handed out.
+    pub arrivals: u64,
     /// Whether it was removed while it was loaded: nothing may be stored for it.
     pub removed: bool,
 }
@@ -54,8 +56,8 @@ pub struct Bound {
     pub session: Arc<Session>,
     /// Its last available presence, stamped, and its priority; `None` while it is not available.
     pub presence: Option<Available>,
-    /// Since when messages to the bare JID go to it, by the monotonic clock.
-    pub takes_since: Option<Duration>,
+    /// Since which of the account's arrivals messages to the bare JID go to it.
+    pub takes_since: Option<u64>,
     /// Whether it asked for the roster and so is sent pushes (RFC 6121 §2.1.6).
     pub interested: bool,
     /// Where it sent directed presence (RFC 6121 §4.6), bare or full JIDs.
@@ -91,6 +93,7 @@ impl Account {
             roster,
             mailbox,
             last_row: 0,
+            arrivals: 0,
             removed: false,
         };
         Account {

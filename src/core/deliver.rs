@@ -165,7 +165,9 @@ impl<'a> Delivery<'a> {
             self.settle_detached();
             let target = to.resource().map(|name| self.connected(name));
             let matches = target.as_ref().map(Option::is_some);
-            let available = self.state.sessions.iter().any(Bound::takes_bare);
+            // Where the addressed resource is connected the others do not matter.
+            let available =
+                matches != Some(true) && self.state.sessions.iter().any(Bound::takes_bare);
             let handed = match verdict(stanza.message_type(), matches, available) {
                 Verdict::Resource => target
                     .flatten()
@@ -263,9 +265,9 @@ impl<'a> Delivery<'a> {
             return true;
         }
         let source = Untaken::Live {
-            stanza: stanza.clone(),
+            stanza: stanza.bytes().clone(),
             received,
-            handed: self.exchange.clock.elapsed(),
+            arrivals: self.state.arrivals,
         };
         session.outbox.push_kept(stanza, source) == Push::Queued
     }

@@ -123,7 +123,7 @@ impl Exchange {
         };
         let stanza = frame.stamp(session.jid.as_str(), session.lang.as_deref());
         let receipt = match to {
-            Ok(to) => self.route_message(stanza.clone(), &to, Some(session)).await,
+            Ok(to) => self.route_message(&stanza, &to, Some(session)).await,
             Err(_) => Receipt::Bounced(StanzaError::jid_malformed()),
         };
         if let Receipt::Bounced(error) = receipt {
@@ -134,7 +134,7 @@ impl Exchange {
     /// Routes a stamped message (RFC 6120 §10). `origin` is the session that waits for its fate.
     pub async fn route_message(
         self: &Arc<Self>,
-        stanza: Stanza,
+        stanza: &Stanza,
         to: &Jid,
         origin: Option<&Arc<Session>>,
     ) -> Receipt {
@@ -156,7 +156,7 @@ impl Exchange {
                 Err(error) => return Receipt::Bounced(error.into()),
             },
         };
-        self.deliver_message(&account, to, &stanza, self.clock.now(), origin)
+        self.deliver_message(&account, to, stanza, self.clock.now(), origin)
     }
 
     /// Whether this server answers for the address.

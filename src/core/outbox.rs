@@ -7,8 +7,8 @@
 
 use std::borrow::Cow;
 use std::collections::{HashSet, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -36,11 +36,12 @@ pub enum Untaken {
     /// It lives in memory only; when the session ends it goes back to its account.
     Live {
         /// The message as delivered.
-        stanza: Stanza,
+        stanza: Bytes,
         /// When the server received it.
         received: Timestamp,
-        /// When it was handed over, by the monotonic clock.
-        handed: Duration,
+        /// The account's count of arrivals when it was handed over
+        /// ([`State::arrivals`](crate::account::State::arrivals)).
+        arrivals: u64,
     },
     /// It lives in the mailbox.
     Row {
@@ -89,7 +90,6 @@ struct Inner {
     /// Untaken messages that are still in the queue: no ping covers them.
     unwritten: usize,
     probe: Option<Probe>,
-    detached: bool,
     close: Option<Close>,
     tick: bool,
     waker: Option<Waker>,
@@ -104,6 +104,8 @@ struct Probe {
 /// See the [module](self).
 pub struct Outbox {
     inner: Mutex<Inner>,
+    /// Changed under the lock of `inner`, and looked at without.
+    detached: AtomicBool,
     max_bytes: usize,
 }
 
@@ -123,6 +125,7 @@ impl Outbox {
     pub fn new(max_bytes: usize) -> Self {
         Outbox {
             inner: Mutex::new(Inner::default()),
+            detached: AtomicBool::new(false),
             max_bytes,
         }
     }
@@ -149,11 +152,11 @@ impl Outbox {
     pub fn push_kept(&self, stanza: &Stanza, source: Untaken) -> Push {
         let mut inner = self.inner.lock();
         let live_bytes = match &source {
-            Untaken::Live { stanza, .. } => stanza.bytes().len(),
+            Untaken::Live { stanza, .. } => stanza.len(),
             Untaken::Row { .. } => 0,
         };
         if inner.untaken_bytes + live_bytes > self.max_bytes * UNTAKEN_FACTOR {
-            inner.detach();
+            self.detach(&mut inner);
             return Push::Detached;
         }
         if self.enqueue(&mut inner, stanza.bytes().clone(), Thin::Never) == Push::Detached {
@@ -169,13 +172,13 @@ impl Outbox {
     }
 
     fn enqueue(&self, inner: &mut Inner, stanza: Bytes, thin: Thin) -> Push {
-        if inner.detached {
+        if self.is_detached() {
             return Push::Detached;
         }
         if inner.queued_bytes + stanza.len() > self.max_bytes {
             inner.thin_out();
             if inner.queued_bytes + stanza.len() > self.max_bytes.max(stanza.len()) {
-                inner.detach();
+                self.detach(inner);
                 return Push::Detached;
             }
         }
@@ -189,10 +192,24 @@ impl Outbox {
         Push::Queued
     }
 
+    fn detach(&self, inner: &mut Inner) {
+        self.detached.store(true, Ordering::Release);
+        inner.close.get_or_insert_with(|| {
+            Close::Error(
+                StreamError::new(waxwing_xmpp::error::StreamCondition::PolicyViolation)
+                    .with_text("too much waits to be read on this stream"),
+            )
+        });
+        // What waits is kept as untaken messages; writing it to a reader that slow is hopeless.
+        inner.queue.clear();
+        inner.queued_bytes = 0;
+        inner.wake();
+    }
+
     /// Starts a probe if none is on its way; the caller writes a ping with the id returned.
     pub fn begin_probe(&self, id: u64) -> Option<u64> {
         let mut inner = self.inner.lock();
-        if inner.probe.is_some() || inner.detached {
+        if inner.probe.is_some() || self.is_detached() {
             return None;
         }
         inner.probe = Some(Probe {
@@ -211,7 +228,7 @@ impl Outbox {
         let mut rows = Vec::new();
         for _ in 0..probe.covers {
             match inner.untaken.pop_front() {
-                Some(Untaken::Live { stanza, .. }) => inner.untaken_bytes -= stanza.bytes().len(),
+                Some(Untaken::Live { stanza, .. }) => inner.untaken_bytes -= stanza.len(),
                 Some(Untaken::Row { id, bytes }) => rows.push((id, bytes)),
                 None => break,
             }
@@ -240,20 +257,20 @@ impl Outbox {
     /// Ends the stream: nothing more is taken, and the owner is told how to close.
     pub fn close(&self, close: Close) {
         let mut inner = self.inner.lock();
-        inner.detached = true;
+        self.detached.store(true, Ordering::Release);
         inner.close.get_or_insert(close);
         inner.wake();
     }
 
     /// Whether nothing more is taken.
     pub fn is_detached(&self) -> bool {
-        self.inner.lock().detached
+        self.detached.load(Ordering::Acquire)
     }
 
     /// Detaches for good and hands out, in order, what the client has not shown to have taken.
     pub fn take_untaken(&self) -> Vec<Untaken> {
         let mut inner = self.inner.lock();
-        inner.detached = true;
+        self.detached.store(true, Ordering::Release);
         inner.untaken_bytes = 0;
         inner.untaken.drain(..).collect()
     }
@@ -266,6 +283,16 @@ impl Outbox {
     /// Queued bytes.
     pub fn queued_bytes(&self) -> usize {
         self.inner.lock().queued_bytes
+    }
+
+    /// The bound of the queue in bytes.
+    pub fn max_bytes(&self) -> usize {
+        self.max_bytes
+    }
+
+    /// Whether more than half of what may wait does.
+    pub fn is_half_full(&self) -> bool {
+        self.queued_bytes() > self.max_bytes / 2
     }
 
     /// Wakes the owner because a time it set has come.
@@ -284,7 +311,7 @@ impl Outbox {
     /// messages in custody, which go back to the account.
     pub fn drain_queue(&self) -> Vec<Bytes> {
         let mut inner = self.inner.lock();
-        inner.detached = true;
+        self.detached.store(true, Ordering::Release);
         inner.queued_bytes = 0;
         inner
             .queue
@@ -329,20 +356,6 @@ impl Inner {
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }
-    }
-
-    fn detach(&mut self) {
-        self.detached = true;
-        self.close.get_or_insert_with(|| {
-            Close::Error(
-                StreamError::new(waxwing_xmpp::error::StreamCondition::PolicyViolation)
-                    .with_text("too much waits to be read on this stream"),
-            )
-        });
-        // What waits is kept as untaken messages; writing it to a reader that slow is hopeless.
-        self.queue.clear();
-        self.queued_bytes = 0;
-        self.wake();
     }
 
     /// Hands over the queue itself where it is short: no allocation, and nothing stays behind.

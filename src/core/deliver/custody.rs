@@ -2,7 +2,6 @@
 //! that end without having taken it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use waxwing_xmpp::{Stanza, StanzaError};
 
@@ -35,12 +34,16 @@ impl Delivery<'_> {
             let Untaken::Live {
                 stanza,
                 received,
-                handed,
+                arrivals,
             } = untaken
             else {
                 continue;
             };
-            if self.hand_to_others(session, &stanza, received, handed) {
+            let Ok(stanza) = Stanza::parse(stanza) else {
+                tracing::error!("a message that was delivered cannot be read again");
+                continue;
+            };
+            if self.hand_to_others(session, &stanza, received, arrivals) {
                 continue;
             }
             if matches!(self.store(&stanza, received, None), Receipt::Bounced(_)) {
@@ -56,7 +59,7 @@ impl Delivery<'_> {
         session: &Session,
         stanza: &Stanza,
         received: Timestamp,
-        handed: Duration,
+        arrivals: u64,
     ) -> bool {
         let for_it_alone = stanza
             .to()
@@ -64,7 +67,7 @@ impl Delivery<'_> {
         if for_it_alone {
             return self.hand_kept_to_available(stanza, received);
         }
-        let came_later = |bound: &Bound| bound.takes_since.is_none_or(|since| since >= handed);
+        let came_later = |bound: &Bound| bound.takes_since.is_none_or(|since| since > arrivals);
         let mut kept = !self.takers(|bound| !came_later(bound)).is_empty();
         for later in self.takers(came_later) {
             kept |= self.hand_kept(&later, stanza, received, None);

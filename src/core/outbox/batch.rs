@@ -8,6 +8,27 @@ use waxwing_xmpp::stanza::{Children, Kind, PresenceType, Stanza};
 /// Queued pieces, in order.
 pub struct Batch(pub(super) VecDeque<Waiting>);
 
+/// The most bytes of small pieces that are copied together: one write of one piece costs less than
+/// one of many.
+const JOINED_BYTES: usize = 32 * 1024;
+
+impl Batch {
+    /// What is to be written: the pieces, as one if together they are small.
+    pub fn joined(self) -> impl Iterator<Item = Bytes> {
+        let bytes = self.0.iter().map(|waiting| waiting.stanza.len()).sum();
+        let (joined, rest) = if self.0.len() > 1 && bytes <= JOINED_BYTES {
+            let mut joined = Vec::with_capacity(bytes);
+            for waiting in &self.0 {
+                joined.extend_from_slice(&waiting.stanza);
+            }
+            (Some(Bytes::from(joined)), None)
+        } else {
+            (None, Some(self.into_iter()))
+        };
+        joined.into_iter().chain(rest.into_iter().flatten())
+    }
+}
+
 impl IntoIterator for Batch {
     type Item = Bytes;
     type IntoIter = BatchPieces;

@@ -15,15 +15,18 @@ fn message(id: usize) -> Stanza {
 
 fn live(stanza: &Stanza) -> Untaken {
     Untaken::Live {
-        stanza: stanza.clone(),
+        stanza: stanza.bytes().clone(),
         received: Timestamp(0),
-        handed: Duration::ZERO,
+        arrivals: 0,
     }
 }
 
 fn held(outbox: &Outbox) -> Vec<String> {
     let id = |untaken| match untaken {
-        Untaken::Live { stanza, .. } => stanza.id().unwrap_or_default().into_owned(),
+        Untaken::Live { stanza, .. } => {
+            let stanza = Stanza::parse(stanza).unwrap();
+            stanza.id().unwrap_or_default().into_owned()
+        }
         Untaken::Row { id, .. } => id.to_string(),
     };
     outbox.take_untaken().into_iter().map(id).collect()

@@ -121,9 +121,7 @@ impl World {
 
     /// A message for an address, as if stamped.
     pub async fn send(&self, to: &str, stanza: &Stanza) -> Receipt {
-        self.exchange
-            .route_message(stanza.clone(), &jid(to), None)
-            .await
+        self.exchange.route_message(stanza, &jid(to), None).await
     }
 
     /// The ids of what waits in a mailbox, in order.
