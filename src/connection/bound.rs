@@ -13,6 +13,7 @@ use waxwing_core::session::Session;
 use waxwing_xmpp::StreamError;
 use waxwing_xmpp::error::StreamCondition;
 use waxwing_xmpp::framing::{Framer, Unit};
+use waxwing_xmpp::stanza::Kind;
 
 use super::ending::{Ended, Ending};
 use super::io::{Chunk, Io};
@@ -131,7 +132,7 @@ impl Connection<'_> {
                 .poll_take(cx, if writable { BATCH } else { 0 })
             {
                 Poll::Ready(Wake::Bytes(pieces)) => {
-                    pieces.into_iter().for_each(|piece| self.io.queue(piece));
+                    pieces.joined().for_each(|piece| self.io.queue(piece));
                     self.ask_what_was_taken();
                 }
                 Poll::Ready(Wake::Close(how)) => return Poll::Ready(Ok(Event::Close(how))),
@@ -168,13 +169,20 @@ impl Connection<'_> {
 
     /// Handles what was read.
     async fn input(&mut self, framer: &mut Framer, chunk: &[u8]) -> Result<(), Ending> {
-        self.session.heard_at(self.now());
+        let mut now = self.now();
+        self.session.heard_at(now);
+        let (rate, burst) = {
+            let limits = &self.shared.config.load().limits;
+            (limits.stanzas_per_second, limits.stanzas_burst)
+        };
         let mut input = chunk;
         loop {
-            match framer.next(&mut input) {
+            let kind = match framer.next(&mut input) {
                 Ok(None) => break,
                 Ok(Some(Unit::Stanza(frame))) => {
+                    let kind = frame.kind();
                     self.shared.exchange.accept(&self.session, frame).await?;
+                    kind
                 }
                 Ok(Some(Unit::End)) => return Err(Ending::Closed),
                 // RFC 6120 §4.9.3.1: a second header is nothing that a stream can hold.
@@ -182,8 +190,20 @@ impl Connection<'_> {
                     return Err(StreamError::new(StreamCondition::BadFormat).into());
                 }
                 Err(error) => return Err(stream_error(&error).into()),
+            };
+            if kind != Kind::Message {
+                self.after_request().await?;
+                now = self.now();
             }
-            self.after_stanza().await?;
+            // A client whose own stanzas fill its outbox reads the answers first.
+            if self.session.outbox.is_half_full() {
+                self.relieve(self.session.outbox.max_bytes() / 2).await?;
+            }
+            let wait = self.stanzas.take(1, rate, burst, now);
+            if !wait.is_zero() {
+                self.wait(wait).await?;
+                now = self.now();
+            }
         }
         self.pace(chunk.len()).await?;
         // While a stanza was served or waited for nothing was read: that is not the client's silence.
@@ -191,8 +211,8 @@ impl Connection<'_> {
         Ok(())
     }
 
-    /// What a stanza may have left to do before the next one is looked at.
-    async fn after_stanza(&mut self) -> Result<(), Ending> {
+    /// What presence or an IQ may have left to do before the next stanza is looked at.
+    async fn after_request(&mut self) -> Result<(), Ending> {
         if self.session.is_draining() {
             self.drain().await?;
         }
@@ -201,15 +221,7 @@ impl Connection<'_> {
             self.probed = None;
             self.ask_what_was_taken();
         }
-        // A client whose own requests fill its outbox reads the answers first.
-        self.relieve(self.shared.exchange.settings.load().outbox_bytes / 2)
-            .await?;
-        let limits = &self.shared.config.load().limits;
-        let (rate, burst) = (limits.stanzas_per_second, limits.stanzas_burst);
-        let wait = self
-            .stanzas
-            .take(1, rate, burst, self.shared.exchange.clock.elapsed());
-        self.wait(wait).await
+        Ok(())
     }
 
     /// Empties the mailbox into the session before anything else is read: what a client asks

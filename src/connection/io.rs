@@ -17,8 +17,6 @@ use tokio_rustls::server::TlsStream;
 const READ_BYTES: usize = 16 * 1024;
 /// Idle buffers that a thread keeps.
 const POOLED: usize = 16;
-/// Room in the queue of an idle connection.
-const IDLE_PIECES: usize = 4;
 /// Pieces of one vectored write.
 const MAX_SLICES: usize = 64;
 
@@ -39,6 +37,9 @@ pub enum Transport {
 /// See the [module](self).
 pub struct Io {
     transport: Transport,
+    /// What is written next; empty if nothing is.
+    front: Bytes,
+    /// What comes after it: nearly always nothing, and no heap then.
     queue: VecDeque<Bytes>,
     /// Bytes that the socket has taken so far: whether it moves at all.
     written: u64,
@@ -77,6 +78,7 @@ impl Io {
     pub fn new(transport: Transport) -> Self {
         Io {
             transport,
+            front: Bytes::new(),
             queue: VecDeque::new(),
             written: 0,
             unflushed: false,
@@ -109,7 +111,9 @@ impl Io {
 
     /// Queues bytes to be written.
     pub fn queue(&mut self, bytes: Bytes) {
-        if !bytes.is_empty() {
+        if self.front.is_empty() {
+            self.front = bytes;
+        } else if !bytes.is_empty() {
             self.queue.push_back(bytes);
         }
     }
@@ -121,14 +125,8 @@ impl Io {
 
     /// Writes what is queued. Pending: the peer does not read fast enough.
     pub fn poll_write_queue(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while !self.queue.is_empty() {
-            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-            let mut used = 0;
-            for (slice, bytes) in slices.iter_mut().zip(&self.queue) {
-                *slice = IoSlice::new(bytes);
-                used += 1;
-            }
-            let written = ready!(self.transport.poll_write_slices(cx, &slices[..used]))?;
+        while !self.front.is_empty() {
+            let written = ready!(self.poll_write_some(cx))?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
@@ -139,23 +137,40 @@ impl Io {
         if self.unflushed {
             ready!(self.transport.pinned()?.poll_flush(cx))?;
             self.unflushed = false;
-            // An idle connection holds next to nothing.
-            if self.queue.capacity() > IDLE_PIECES {
-                self.queue = VecDeque::new();
-            }
         }
         Poll::Ready(Ok(()))
     }
 
-    fn advance(&mut self, mut written: usize) {
-        while let Some(first) = self.queue.front_mut() {
-            if written < first.len() {
-                first.advance(written);
-                return;
-            }
-            written -= first.len();
-            self.queue.pop_front();
+    fn poll_write_some(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let transport = self.transport.pinned()?;
+        if self.queue.is_empty() {
+            return transport.poll_write(cx, &self.front);
         }
+        let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+        let mut used = 0;
+        let pieces = std::iter::once(&self.front).chain(&self.queue);
+        for (slice, bytes) in slices.iter_mut().zip(pieces) {
+            *slice = IoSlice::new(bytes);
+            used += 1;
+        }
+        transport.poll_write_vectored(cx, &slices[..used])
+    }
+
+    /// Drops the front by so many bytes, never more than are queued.
+    fn advance(&mut self, mut written: usize) {
+        while written >= self.front.len() {
+            written -= self.front.len();
+            match self.queue.pop_front() {
+                Some(next) => self.front = next,
+                None => {
+                    // An idle connection holds nothing.
+                    self.front = Bytes::new();
+                    self.queue = VecDeque::new();
+                    return;
+                }
+            }
+        }
+        self.front.advance(written);
     }
 
     /// Writes everything that is queued.
@@ -200,17 +215,6 @@ impl Transport {
             Transport::Taken => Err(io::ErrorKind::NotConnected.into()),
             Transport::Plain(stream) => Ok(Pin::new(stream)),
             Transport::Tls(stream) => Ok(Pin::new(&mut **stream)),
-        }
-    }
-
-    fn poll_write_slices(
-        &mut self,
-        cx: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match slices {
-            [one] => self.pinned()?.poll_write(cx, one),
-            many => self.pinned()?.poll_write_vectored(cx, many),
         }
     }
 }
