@@ -68,12 +68,14 @@ pub async fn accept(
             tracing::debug!(%error, "a socket could not be set up");
             continue;
         }
-        let alive = alive.clone();
-        let shared = Arc::clone(&shared);
-        tokio::spawn(async move {
-            connection::serve(shared, socket, peer.ip(), direct_tls, place).await;
-            drop(alive);
-        });
+        let held = (place, alive.clone());
+        tokio::spawn(connection::serve(
+            Arc::clone(&shared),
+            socket,
+            peer.ip(),
+            direct_tls,
+            held,
+        ));
     }
 }
 

@@ -7,26 +7,23 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use waxwing_core::drain::Page;
-use waxwing_core::iq;
-use waxwing_core::outbox::{Close, ProbeNeed, Wake};
+use waxwing_core::exchange;
+use waxwing_core::outbox::{Close, Wake};
 use waxwing_core::session::Session;
 use waxwing_xmpp::StreamError;
 use waxwing_xmpp::error::StreamCondition;
 use waxwing_xmpp::framing::{Framer, Unit};
-use waxwing_xmpp::stanza::Kind;
 
 use super::ending::{Ended, Ending};
 use super::io::{Chunk, Io};
-use super::reader::{Reader, stream_error};
+use super::reader::{Reader, Rest, stream_error};
 use super::{Shared, close};
 use crate::throttle::Bucket;
 
+mod liveness;
+
 /// Pieces taken from the outbox at a time.
 const BATCH: usize = 64;
-/// How long a peer may leave the socket full before it counts as gone.
-const STALL: Duration = Duration::from_secs(60);
-/// The shortest time between two pings that only ask what was taken.
-const PROBE_EVERY: Duration = Duration::from_secs(1);
 
 /// What happens next on a connection.
 enum Event {
@@ -36,8 +33,26 @@ enum Event {
     Tick,
 }
 
-struct Connection<'a> {
-    shared: &'a Shared,
+/// How taking a stanza from the input went.
+enum Taken<'a> {
+    /// There is no whole one.
+    Nothing,
+    /// It is dealt with.
+    Done,
+    /// This is to be awaited first.
+    Rest(exchange::Rest<'a>),
+}
+
+/// See the [module](self).
+pub(crate) struct Bound {
+    connection: Connection,
+    framer: Framer,
+    /// What was read during negotiation and not looked at.
+    rest: Option<Rest>,
+}
+
+struct Connection {
+    shared: Arc<Shared>,
     session: Arc<Session>,
     io: Io,
     /// When the wheel wakes this connection next, in seconds of the monotonic clock.
@@ -52,52 +67,70 @@ struct Connection<'a> {
     bytes: Bucket,
 }
 
-/// Serves a bound session to its end.
-pub(crate) async fn serve(shared: &Shared, reader: Reader, session: Arc<Session>) {
-    let now = shared.exchange.clock.elapsed();
-    let config = shared.config.load_full();
-    let limits = &config.limits;
-    let mut connection = Connection {
-        shared,
-        session,
-        io: reader.io,
-        tick_at: None,
-        probed: None,
-        last_probe: None,
-        stalled: None,
-        stanzas: Bucket::full(limits.stanzas_burst, now),
-        bytes: Bucket::full(u32::try_from(limits.bytes_burst).unwrap_or(u32::MAX), now),
-    };
-    connection.tick_within(limits.ping_after_silence);
-    drop(config);
-    let _ended = Ended(shared, Arc::clone(&connection.session));
-    if *shared.stopping.borrow() {
-        // Bound while the server was closing the sessions that it knew.
-        let stopping = StreamError::new(StreamCondition::SystemShutdown);
-        connection.session.outbox.close(Close::Error(stopping));
-    }
-    let mut framer = reader.framer;
-    let mut outcome = Ok(());
-    if let Some(rest) = &reader.rest {
-        outcome = connection.input(&mut framer, &rest.chunk[rest.at..]).await;
-    }
-    drop(reader.rest);
-    while outcome.is_ok() {
-        outcome = match connection.event().await {
-            Ok(Event::Read(chunk)) => connection.input(&mut framer, &chunk).await,
-            Ok(Event::End) => Err(Ending::Gone),
-            Ok(Event::Close(how)) => Err(Ending::Close(how)),
-            Ok(Event::Tick) => connection.tick().await,
-            Err(error) => Err(error.into()),
+// What lives in these futures every session pays for: what happens once in a while is boxed, and
+// nothing large is moved into them.
+impl Bound {
+    /// Takes a session over from its negotiation.
+    pub(crate) fn new(shared: Arc<Shared>, reader: Reader, session: Arc<Session>) -> Self {
+        let now = shared.exchange.clock.elapsed();
+        let config = shared.config.load_full();
+        let limits = &config.limits;
+        let bytes = u32::try_from(limits.bytes_burst).unwrap_or(u32::MAX);
+        let mut connection = Connection {
+            shared,
+            session,
+            io: reader.io,
+            tick_at: None,
+            probed: None,
+            last_probe: None,
+            stalled: None,
+            stanzas: Bucket::full(limits.stanzas_burst, now),
+            bytes: Bucket::full(bytes, now),
         };
+        connection.tick_within(limits.ping_after_silence);
+        Bound {
+            connection,
+            framer: reader.framer,
+            rest: reader.rest,
+        }
     }
-    drop(framer);
-    if let Err(ending) = outcome {
-        connection.end(ending).await;
+
+    /// Serves the session to its end.
+    pub(crate) async fn serve(&mut self) {
+        let Bound {
+            connection,
+            framer,
+            rest,
+        } = self;
+        let _ended = Ended(
+            Arc::clone(&connection.shared),
+            Arc::clone(&connection.session),
+        );
+        if *connection.shared.stopping.borrow() {
+            // Bound while the server was closing the sessions that it knew.
+            let stopping = StreamError::new(StreamCondition::SystemShutdown);
+            connection.session.outbox.close(Close::Error(stopping));
+        }
+        let mut outcome = Ok(());
+        if let Some(rest) = rest.take() {
+            outcome = connection.input(framer, &rest.chunk[rest.at..]).await;
+        }
+        while outcome.is_ok() {
+            outcome = match connection.event().await {
+                Ok(Event::Read(chunk)) => connection.input(framer, &chunk).await,
+                Ok(Event::End) => Err(Ending::Gone),
+                Ok(Event::Close(how)) => Err(Ending::Close(how)),
+                Ok(Event::Tick) => connection.tick().await,
+                Err(error) => Err(error.into()),
+            };
+        }
+        if let Err(ending) = outcome {
+            Box::pin(connection.end(ending)).await;
+        }
     }
 }
 
-impl Connection<'_> {
+impl Connection {
     fn now(&self) -> Duration {
         self.shared.exchange.clock.elapsed()
     }
@@ -142,31 +175,6 @@ impl Connection<'_> {
         }
     }
 
-    /// Sends a ping behind what was written, one at a time: at most one a second while little waits.
-    fn ask_what_was_taken(&mut self) {
-        let now = self.now();
-        let rested = |sent: Duration| now.saturating_sub(sent) >= PROBE_EVERY;
-        match self.session.outbox.needs_probe() {
-            ProbeNeed::None => {}
-            ProbeNeed::Now => self.probe(),
-            // The first goes at once, also on a server that has just started.
-            ProbeNeed::Soon if self.last_probe.is_none_or(rested) => self.probe(),
-            ProbeNeed::Soon => self.tick_within(PROBE_EVERY),
-        }
-    }
-
-    fn probe(&mut self) {
-        let exchange = &self.shared.exchange;
-        let Some(id) = self.session.outbox.begin_probe(exchange.ids.serial()) else {
-            return;
-        };
-        let ping = iq::probe(exchange.domain.as_str(), self.session.jid.as_str(), id);
-        self.io.queue(ping.bytes().clone());
-        self.last_probe = Some(self.now());
-        self.probed = self.last_probe;
-        self.tick_within(self.shared.config.load().limits.ping_timeout);
-    }
-
     /// Handles what was read.
     async fn input(&mut self, framer: &mut Framer, chunk: &[u8]) -> Result<(), Ending> {
         let mut now = self.now();
@@ -177,21 +185,15 @@ impl Connection<'_> {
         };
         let mut input = chunk;
         loop {
-            let kind = match framer.next(&mut input) {
-                Ok(None) => break,
-                Ok(Some(Unit::Stanza(frame))) => {
-                    let kind = frame.kind();
-                    self.shared.exchange.accept(&self.session, frame).await?;
-                    kind
+            let has_waited = match self.accept_next(framer, &mut input)? {
+                Taken::Nothing => break,
+                Taken::Done => false,
+                Taken::Rest(rest) => {
+                    rest.await;
+                    true
                 }
-                Ok(Some(Unit::End)) => return Err(Ending::Closed),
-                // RFC 6120 §4.9.3.1: a second header is nothing that a stream can hold.
-                Ok(Some(Unit::Header(_))) => {
-                    return Err(StreamError::new(StreamCondition::BadFormat).into());
-                }
-                Err(error) => return Err(stream_error(&error).into()),
             };
-            if kind != Kind::Message {
+            if has_waited {
                 self.after_request().await?;
                 now = self.now();
             }
@@ -211,10 +213,29 @@ impl Connection<'_> {
         Ok(())
     }
 
+    /// Takes the next stanza of the input, if it has a whole one.
+    fn accept_next<'a, 'i: 'a>(
+        &'a self,
+        framer: &'a mut Framer,
+        input: &mut &'i [u8],
+    ) -> Result<Taken<'a>, Ending> {
+        match framer.next(input) {
+            Ok(None) => Ok(Taken::Nothing),
+            Ok(Some(Unit::Stanza(frame))) => {
+                let rest = self.shared.exchange.accept(&self.session, frame)?;
+                Ok(rest.map_or(Taken::Done, Taken::Rest))
+            }
+            Ok(Some(Unit::End)) => Err(Ending::Closed),
+            // RFC 6120 §4.9.3.1: a second header is nothing that a stream can hold.
+            Ok(Some(Unit::Header(_))) => Err(StreamError::new(StreamCondition::BadFormat).into()),
+            Err(error) => Err(stream_error(&error).into()),
+        }
+    }
+
     /// What presence or an IQ may have left to do before the next stanza is looked at.
     async fn after_request(&mut self) -> Result<(), Ending> {
         if self.session.is_draining() {
-            self.drain().await?;
+            Box::pin(self.drain()).await?;
         }
         if self.probed.is_some() && !self.session.outbox.is_probing() {
             // It answered; what it was given since is asked for anew.
@@ -298,82 +319,17 @@ impl Connection<'_> {
     /// A wake-up without bytes: the wheel's, or another session left its mailbox to this one.
     async fn tick(&mut self) -> Result<(), Ending> {
         if self.session.is_draining() {
-            self.drain().await?;
+            Box::pin(self.drain()).await?;
             self.session.heard_at(self.now());
         }
         self.tick_due()
     }
 
-    /// Only a socket that takes nothing ends a connection that is not being read from.
-    fn tick_while_not_reading(&mut self) -> Result<(), Ending> {
-        self.tick_at = None;
-        self.check_stall()?;
-        self.tick_within(STALL / 4);
-        Ok(())
-    }
-
-    fn check_stall(&self) -> Result<(), Ending> {
-        let now = self.now();
-        match self.stalled {
-            Some((since, _)) if now.saturating_sub(since) >= STALL => {
-                Err(StreamError::new(StreamCondition::ConnectionTimeout).into())
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Looks at what time may have brought.
-    fn tick_due(&mut self) -> Result<(), Ending> {
-        let now = self.now();
-        if self.tick_at.is_some_and(|at| now.as_secs() >= at) {
-            self.tick_at = None;
-        }
-        if !self.session.outbox.is_probing() {
-            self.probed = None;
-        }
-        let limits = &self.shared.config.load_full().limits;
-        let silence = self.session.silent_for(now);
-        let late = |since: Duration| now.saturating_sub(since) >= limits.ping_timeout;
-        let overdue = self.probed.is_some_and(late) && silence >= limits.ping_timeout;
-        self.check_stall()?;
-        if overdue {
-            return Err(StreamError::new(StreamCondition::ConnectionTimeout).into());
-        }
-        if self.probed.is_none() {
-            if silence >= limits.ping_after_silence {
-                self.probe();
-            } else {
-                self.ask_what_was_taken();
-            }
-        }
-        if self.tick_at.is_none() {
-            let next = match self.probed {
-                Some(_) => limits.ping_timeout,
-                None => limits.ping_after_silence.saturating_sub(silence),
-            };
-            self.tick_within(next);
-        }
-        Ok(())
-    }
-
-    /// Has the wheel wake this connection after `wait` or earlier.
-    fn tick_within(&mut self, wait: Duration) {
-        let at = self.now().as_secs() + wait.as_secs().max(1) + 1;
-        if self.tick_at.is_none_or(|known| at < known) {
-            self.tick_at = Some(self.shared.wheel.wake_after(&self.session, wait));
-        }
-    }
-
-    async fn end(self, ending: Ending) {
-        let Connection {
-            shared,
-            session,
-            mut io,
-            ..
-        } = self;
+    async fn end(&mut self, ending: Ending) {
+        let mut io = self.io.take();
         // What is queued by now is still written; what comes later goes to the mailbox.
-        let left = session.outbox.drain_queue();
-        shared.exchange.unbind(&session);
+        let left = self.session.outbox.drain_queue();
+        self.shared.exchange.unbind(&self.session);
         if matches!(ending, Ending::Gone) {
             return;
         }

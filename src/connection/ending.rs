@@ -33,9 +33,9 @@ impl From<StreamError> for Ending {
 
 /// Ends the session whatever becomes of its task: a panic must not leave it bound for ever, taking
 /// messages that nobody writes.
-pub(super) struct Ended<'a>(pub(super) &'a Shared, pub(super) Arc<Session>);
+pub(super) struct Ended(pub(super) Arc<Shared>, pub(super) Arc<Session>);
 
-impl Drop for Ended<'_> {
+impl Drop for Ended {
     fn drop(&mut self) {
         let Ended(shared, session) = self;
         session.outbox.drain_queue();

@@ -85,6 +85,11 @@ impl Io {
         }
     }
 
+    /// The connection with what is queued; what stays behind can neither read nor write.
+    pub fn take(&mut self) -> Io {
+        std::mem::replace(self, Io::new(Transport::Taken))
+    }
+
     /// The TLS session, if there is one.
     pub fn tls(&self) -> Option<&rustls::ServerConnection> {
         match &self.transport {

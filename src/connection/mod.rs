@@ -20,10 +20,11 @@ use waxwing_xmpp::error::StreamCondition;
 use waxwing_xmpp::{StreamError, sasl};
 
 use crate::config::Config;
-use crate::throttle::{Connections, Failures, Place};
+use crate::throttle::{Connections, Failures};
 use crate::tls::TlsContext;
 use crate::wheel::Wheel;
 
+use self::bound::Bound;
 use self::io::Io;
 
 /// How long a peer that does not read may hold up the closing of its stream.
@@ -71,32 +72,38 @@ impl From<StreamCondition> for End {
     }
 }
 
-/// Serves one accepted connection until it ends.
-pub async fn serve(
+/// Serves one accepted connection until it ends. `held` is kept as long.
+pub fn serve<T: Send + 'static>(
     shared: Arc<Shared>,
     socket: TcpStream,
     peer: IpAddr,
     direct_tls: bool,
-    _place: Place,
-) {
+    held: T,
+) -> impl Future<Output = ()> + Send + 'static {
+    // The negotiation's state is large and lives for moments: boxed, so that it is gone after.
+    let negotiation = Box::pin(negotiate(shared, socket, peer, direct_tls));
+    async move {
+        if let Some(mut bound) = negotiation.await {
+            bound.serve().await;
+        }
+        drop(held);
+    }
+}
+
+async fn negotiate(
+    shared: Arc<Shared>,
+    socket: TcpStream,
+    peer: IpAddr,
+    direct_tls: bool,
+) -> Option<Bound> {
     let limit = shared.config.load().limits.negotiation_timeout;
     let mut stopping = shared.stopping.clone();
-    // The negotiation's state is large and lives for moments: boxed, so that it is gone after.
-    let negotiation = Box::pin(negotiate::negotiate(
-        Arc::clone(&shared),
-        socket,
-        peer,
-        direct_tls,
-        limit,
-    ));
-    let negotiated = tokio::select! {
-        negotiated = negotiation => negotiated,
-        _ = stopping.wait_for(|stopping| *stopping) => None,
+    let negotiation = negotiate::negotiate(Arc::clone(&shared), socket, peer, direct_tls, limit);
+    let (reader, session) = tokio::select! {
+        negotiated = negotiation => negotiated?,
+        _ = stopping.wait_for(|stopping| *stopping) => return None,
     };
-    drop(stopping);
-    if let Some((reader, session)) = negotiated {
-        bound::serve(&shared, reader, session).await;
-    }
+    Some(Bound::new(shared, reader, session))
 }
 
 /// Ends a stream as RFC 6120 §4.4 and §4.9 say: the error if there is one, the closing tag, the

@@ -1,6 +1,7 @@
 //! The exchange: what every part of the server shares, and the way in for a client's stanza.
 
 use std::borrow::Cow;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use waxwing_xmpp::error::StreamCondition;
@@ -81,6 +82,9 @@ pub struct Exchange {
     pub epoch: u64,
 }
 
+/// What is left to do of a stanza. It is to be awaited before the sender's next one is taken.
+pub type Rest<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
 /// What became of a message: its receipt. A session's acknowledgements rest on it.
 #[derive(Debug)]
 pub enum Receipt {
@@ -95,39 +99,57 @@ pub enum Receipt {
 
 impl Exchange {
     /// Takes a stanza that a client sent. A stream error ends the stream; everything less is
-    /// answered here.
-    pub async fn accept(
-        self: &Arc<Self>,
-        session: &Arc<Session>,
-        frame: Frame<'_>,
-    ) -> Result<(), StreamError> {
+    /// answered here. A message nearly always is dealt with at once; other stanzas, and a message
+    /// whose recipient has to be loaded, leave something to be awaited.
+    pub fn accept<'a>(
+        self: &'a Arc<Self>,
+        session: &'a Arc<Session>,
+        frame: Frame<'a>,
+    ) -> Result<Option<Rest<'a>>, StreamError> {
         if let Some(from) = frame.from() {
             check_from(session, &from)?;
         }
         match frame.kind() {
-            Kind::Message => self.accept_message(session, &frame).await,
-            Kind::Presence => Box::pin(self.accept_presence(session, &frame)).await,
-            Kind::Iq => Box::pin(self.accept_iq(session, &frame)).await,
-            Kind::Other => {
-                return Err(StreamError::new(StreamCondition::UnsupportedStanzaType));
-            }
+            Kind::Message => Ok(self.accept_message(session, &frame)),
+            Kind::Presence => Ok(Some(Box::pin(async move {
+                self.accept_presence(session, &frame).await;
+            }))),
+            Kind::Iq => Ok(Some(Box::pin(async move {
+                self.accept_iq(session, &frame).await;
+            }))),
+            Kind::Other => Err(StreamError::new(StreamCondition::UnsupportedStanzaType)),
         }
-        Ok(())
     }
 
-    async fn accept_message(self: &Arc<Self>, session: &Arc<Session>, frame: &Frame<'_>) {
+    fn accept_message<'a>(
+        self: &'a Arc<Self>,
+        session: &'a Arc<Session>,
+        frame: &Frame<'_>,
+    ) -> Option<Rest<'a>> {
         let to = match frame.to() {
             // RFC 6120 §10.3.1: without an address it is for the sender's own account.
             None => Ok(session.account.jid.clone()),
             Some(to) => session.correspondent(&to),
         };
         let stanza = frame.stamp(session.jid.as_str(), session.lang.as_deref());
-        let receipt = match to {
-            Ok(to) => self.route_message(&stanza, &to, Some(session)).await,
-            Err(_) => Receipt::Bounced(StanzaError::jid_malformed()),
+        let Ok(to) = to else {
+            self.answer_error(session, &stanza, &StanzaError::jid_malformed());
+            return None;
         };
-        if let Receipt::Bounced(error) = receipt {
-            self.answer_error(session, &stanza, &error);
+        let answer = move |stanza: &Stanza, receipt| {
+            if let Receipt::Bounced(error) = receipt {
+                self.answer_error(session, stanza, &error);
+            }
+        };
+        match self.route_to_loaded(&stanza, &to, Some(session)) {
+            Some(receipt) => {
+                answer(&stanza, receipt);
+                None
+            }
+            None => Some(Box::pin(async move {
+                let receipt = self.route_message(&stanza, &to, Some(session)).await;
+                answer(&stanza, receipt);
+            })),
         }
     }
 
@@ -138,25 +160,37 @@ impl Exchange {
         to: &Jid,
         origin: Option<&Arc<Session>>,
     ) -> Receipt {
+        if let Some(receipt) = self.route_to_loaded(stanza, to, origin) {
+            return receipt;
+        }
+        match self.account(to.bare()).await {
+            Ok(Some(account)) => {
+                self.deliver_message(&account, to, stanza, self.clock.now(), origin)
+            }
+            // RFC 6121 §8.5.1: there is no such user.
+            Ok(None) => Receipt::Bounced(StanzaError::service_unavailable()),
+            Err(error) => Receipt::Bounced(error.into()),
+        }
+    }
+
+    /// The same without asking the database. `None`: the recipient's account is not in memory.
+    fn route_to_loaded(
+        self: &Arc<Self>,
+        stanza: &Stanza,
+        to: &Jid,
+        origin: Option<&Arc<Session>>,
+    ) -> Option<Receipt> {
         if !self.is_local(to) {
-            return Receipt::Bounced(StanzaError::remote_server_not_found());
+            return Some(Receipt::Bounced(StanzaError::remote_server_not_found()));
         }
         if to.local().is_none() {
-            return match stanza.message_type() {
+            return Some(match stanza.message_type() {
                 MessageType::Error | MessageType::Headline => Receipt::Settled,
                 _ => Receipt::Bounced(StanzaError::service_unavailable()),
-            };
+            });
         }
-        let account = match self.registry.get(to.bare()) {
-            Some(account) => account,
-            None => match Box::pin(self.account(to.bare())).await {
-                Ok(Some(account)) => account,
-                // RFC 6121 §8.5.1: there is no such user.
-                Ok(None) => return Receipt::Bounced(StanzaError::service_unavailable()),
-                Err(error) => return Receipt::Bounced(error.into()),
-            },
-        };
-        self.deliver_message(&account, to, stanza, self.clock.now(), origin)
+        let account = self.registry.get(to.bare())?;
+        Some(self.deliver_message(&account, to, stanza, self.clock.now(), origin))
     }
 
     /// Whether this server answers for the address.

@@ -5,10 +5,9 @@
 //! chat states); if that does not help, the outbox *detaches*: it takes nothing more, its owner
 //! closes the stream, and the messages in it go back to the account. Nobody ever waits for it.
 
-use std::borrow::Cow;
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -17,16 +16,16 @@ use waxwing_xmpp::{Stanza, StreamError};
 use crate::clock::Timestamp;
 
 mod batch;
+mod queue;
 
 pub use batch::{Batch, BatchPieces, is_only_chat_state};
 use batch::{Thin, Waiting};
+use queue::{Inner, Probe};
 
 /// Messages given and not shown to be taken from which the client is asked without a pause.
 const PROBE_NOW_MESSAGES: usize = 64;
 /// Bytes of such messages.
 const PROBE_NOW_BYTES: usize = 64 * 1024;
-/// Bytes that are taken for writing at a time.
-const MAX_BATCH_BYTES: usize = 64 * 1024;
 /// Bytes of unacknowledged live messages that may be held, in multiples of the queue's bound.
 const UNTAKEN_FACTOR: usize = 16;
 
@@ -79,26 +78,6 @@ pub enum Close {
     Error(StreamError),
     /// Without one.
     Quiet,
-}
-
-#[derive(Default)]
-struct Inner {
-    queue: VecDeque<Waiting>,
-    queued_bytes: usize,
-    untaken: VecDeque<Untaken>,
-    untaken_bytes: usize,
-    /// Untaken messages that are still in the queue: no ping covers them.
-    unwritten: usize,
-    probe: Option<Probe>,
-    close: Option<Close>,
-    tick: bool,
-    waker: Option<Waker>,
-}
-
-/// A ping on its way: its answer shows that the first `covers` untaken messages were taken.
-struct Probe {
-    id: u64,
-    covers: usize,
 }
 
 /// See the [module](self).
@@ -195,10 +174,10 @@ impl Outbox {
     fn detach(&self, inner: &mut Inner) {
         self.detached.store(true, Ordering::Release);
         inner.close.get_or_insert_with(|| {
-            Close::Error(
+            Box::new(Close::Error(
                 StreamError::new(waxwing_xmpp::error::StreamCondition::PolicyViolation)
                     .with_text("too much waits to be read on this stream"),
-            )
+            ))
         });
         // What waits is kept as untaken messages; writing it to a reader that slow is hopeless.
         inner.queue.clear();
@@ -233,6 +212,10 @@ impl Outbox {
                 None => break,
             }
         }
+        if inner.untaken.is_empty() {
+            // An idle session holds nothing.
+            inner.untaken = VecDeque::new();
+        }
         Some(rows)
     }
 
@@ -258,7 +241,7 @@ impl Outbox {
     pub fn close(&self, close: Close) {
         let mut inner = self.inner.lock();
         self.detached.store(true, Ordering::Release);
-        inner.close.get_or_insert(close);
+        inner.close.get_or_insert_with(|| Box::new(close));
         inner.wake();
     }
 
@@ -329,7 +312,7 @@ impl Outbox {
             return Poll::Ready(Wake::Bytes(inner.take(max)));
         }
         if let Some(close) = inner.close.take() {
-            return Poll::Ready(Wake::Close(close));
+            return Poll::Ready(Wake::Close(*close));
         }
         if std::mem::take(&mut inner.tick) {
             return Poll::Ready(Wake::Tick);
@@ -341,63 +324,6 @@ impl Outbox {
     /// Registers the task to be woken without taking anything.
     pub fn register(&self, cx: &mut Context<'_>) {
         self.inner.lock().register(cx);
-    }
-}
-
-impl Inner {
-    fn register(&mut self, cx: &mut Context<'_>) {
-        match &mut self.waker {
-            Some(waker) => waker.clone_from(cx.waker()),
-            none => *none = Some(cx.waker().clone()),
-        }
-    }
-
-    fn wake(&mut self) {
-        if let Some(waker) = self.waker.take() {
-            waker.wake();
-        }
-    }
-
-    /// Hands over the queue itself where it is short: no allocation, and nothing stays behind.
-    fn take(&mut self, max: usize) -> Batch {
-        if self.queue.len() <= max && self.queued_bytes <= MAX_BATCH_BYTES {
-            self.queued_bytes = 0;
-            self.unwritten = 0;
-            return Batch(std::mem::take(&mut self.queue));
-        }
-        let mut taken = VecDeque::with_capacity(self.queue.len().min(max));
-        let mut bytes = 0;
-        while taken.len() < max && bytes < MAX_BATCH_BYTES {
-            let Some(waiting) = self.queue.pop_front() else {
-                break;
-            };
-            bytes += waiting.stanza.len();
-            self.unwritten -= usize::from(waiting.kept);
-            taken.push_back(waiting);
-        }
-        self.queued_bytes -= bytes;
-        Batch(taken)
-    }
-
-    /// Drops what a later stanza replaces and what nobody would miss.
-    fn thin_out(&mut self) {
-        let mut later = HashSet::new();
-        let mut kept = VecDeque::with_capacity(self.queue.len());
-        for waiting in self.queue.drain(..).rev() {
-            let keep = match waiting.thin {
-                Thin::Never => true,
-                Thin::Presence => match Stanza::parse(waiting.stanza.clone()) {
-                    Ok(presence) => later.insert(presence.from().map(Cow::into_owned)),
-                    Err(_) => true,
-                },
-                Thin::ChatState => false,
-            };
-            if keep {
-                kept.push_front(waiting);
-            }
-        }
-        self.queued_bytes = kept.iter().map(|waiting| waiting.stanza.len()).sum();
-        self.queue = kept;
     }
 }
 

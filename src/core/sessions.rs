@@ -93,6 +93,8 @@ impl Exchange {
                         return Err(StanzaError::resource_constraint());
                     }
                     None => {
+                        // Nearly every account has one or two.
+                        state.sessions.reserve_exact(1);
                         state.sessions.push(bound);
                         break;
                     }

@@ -1,3 +1,5 @@
+use std::task::Waker;
+
 use proptest::prelude::*;
 use waxwing_xmpp::error::StreamCondition;
 

@@ -116,7 +116,9 @@ impl World {
         let Ok(Some(Unit::Stanza(frame))) = framer.next(&mut input) else {
             panic!("not a stanza: {xml}");
         };
-        self.exchange.accept(session, frame).await.unwrap();
+        if let Some(rest) = self.exchange.accept(session, frame).unwrap() {
+            rest.await;
+        }
     }
 
     /// A message for an address, as if stamped.
