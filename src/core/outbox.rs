@@ -212,10 +212,6 @@ impl Outbox {
                 None => break,
             }
         }
-        if inner.untaken.is_empty() {
-            // An idle session holds nothing.
-            inner.untaken = VecDeque::new();
-        }
         Some(rows)
     }
 
@@ -266,6 +262,13 @@ impl Outbox {
     /// Queued bytes.
     pub fn queued_bytes(&self) -> usize {
         self.inner.lock().queued_bytes
+    }
+
+    /// Gives back room that is not used: an idle session holds nothing.
+    pub fn shrink(&self) {
+        let mut inner = self.inner.lock();
+        inner.untaken.shrink_to_fit();
+        inner.queue.shrink_to_fit();
     }
 
     /// The bound of the queue in bytes.

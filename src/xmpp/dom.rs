@@ -9,7 +9,6 @@ mod read;
 mod write;
 
 pub use escape::{escape_attr, escape_text};
-pub(crate) use escape::{escaped_attr_len, push_attr};
 pub(crate) use read::parse_with;
 pub use read::{DomError, parse};
 pub use write::serialize;

@@ -77,6 +77,7 @@ impl Connection {
         }
         if self.probed.is_none() {
             if silence >= limits.ping_after_silence {
+                self.session.outbox.shrink();
                 self.probe();
             } else {
                 self.ask_what_was_taken();

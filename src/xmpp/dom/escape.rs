@@ -17,21 +17,6 @@ pub fn escape_attr(text: &str) -> Cow<'_, str> {
     escape(text, attr_escape)
 }
 
-/// The length of `text` once escaped for an attribute, in bytes.
-pub(crate) fn escaped_attr_len(text: &str) -> usize {
-    if is_plain(text) {
-        return text.len();
-    }
-    text.chars()
-        .map(|c| attr_escape(c).map_or(c.len_utf8(), str::len))
-        .sum()
-}
-
-/// Appends `text`, escaped for an attribute, to bytes.
-pub(crate) fn push_attr(out: &mut Vec<u8>, text: &str) {
-    out.extend_from_slice(escape_attr(text).as_bytes());
-}
-
 fn escape(text: &str, escaped: fn(char) -> Option<&'static str>) -> Cow<'_, str> {
     if is_plain(text) {
         return Cow::Borrowed(text);
@@ -92,12 +77,5 @@ mod tests {
         );
         assert_eq!(escape_attr("'\"\t\n\r"), "&apos;&quot;&#9;&#10;&#13;");
         assert!(matches!(escape_attr("plain"), Cow::Borrowed(_)));
-    }
-
-    #[test]
-    fn the_escaped_length_is_exact() {
-        for text in ["", "plain", "é", "a'b&c", "\t\u{FFFF}"] {
-            assert_eq!(escaped_attr_len(text), escape_attr(text).len(), "{text:?}");
-        }
     }
 }

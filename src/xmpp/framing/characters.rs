@@ -12,6 +12,8 @@ const NAME: u8 = 4;
 const NAME_START: u8 = 8;
 /// White space.
 const SPACE: u8 = 16;
+/// May stand in a name, and is ASCII.
+const PLAIN_NAME: u8 = 64;
 /// May stand in a CDATA section as it is.
 const CDATA: u8 = 32;
 
@@ -43,6 +45,9 @@ const fn classes() -> [u8; 256] {
         if b.is_ascii_digit() || matches!(b, b'-' | b'.') {
             class |= NAME;
         }
+        if b < 0x80 && class & NAME != 0 {
+            class |= PLAIN_NAME;
+        }
         table[byte] = class;
         byte += 1;
     }
@@ -70,6 +75,12 @@ pub(super) fn is_name_start(byte: u8) -> bool {
 #[inline]
 pub(super) fn skip_name(bytes: &[u8], at: usize) -> usize {
     skip(bytes, at, NAME)
+}
+
+/// The same for a name of nothing but ASCII.
+#[inline]
+pub(super) fn skip_plain_name(bytes: &[u8], at: usize) -> usize {
+    skip(bytes, at, PLAIN_NAME)
 }
 
 /// The first position from `at` that is not white space.

@@ -129,8 +129,8 @@ impl Scanner {
         let mut state = self.state;
         loop {
             let step = match state {
-                State::Content => self.content(bytes)?,
-                State::Markup => self.markup(bytes)?,
+                State::Content => self.content(bytes, rules)?,
+                State::Markup => self.markup(bytes, rules)?,
                 State::StartName => self.start_name(bytes, rules)?,
                 State::InTag => self.in_tag(bytes, rules, false)?,
                 State::InTagSpaced => self.in_tag(bytes, rules, true)?,
@@ -252,7 +252,7 @@ impl Scanner {
             let none = Span::new(value.start(), value.start());
             return self.scope.declare(bytes, none, value, self.is_plain, rules);
         }
-        if attribute.prefix().of(bytes) == b"xmlns" {
+        if attribute.prefix_len > 0 && attribute.prefix().of(bytes) == b"xmlns" {
             return self
                 .scope
                 .declare(bytes, attribute.local(), value, self.is_plain, rules);
@@ -281,7 +281,15 @@ impl Scanner {
         let Some(name) = self.innermost().map(Open::name) else {
             return Err(Reason::MalformedTag);
         };
+        let depth = self.open.len();
         let prefix_len = usize::from(self.tag_prefix_len);
+        if depth > 2 && prefix_len == 0 && !self.has_prefixed_attributes {
+            // Nothing to resolve, and nobody asks for its name.
+            return Ok(match is_empty {
+                true => self.close(),
+                false => Step::Go(State::Content),
+            });
+        }
         let prefix = Span::new(name.start(), name.start() + prefix_len);
         let resolved = self.resolve(bytes, prefix.of(bytes), rules.around);
         let (namespace, _) = match resolved {
@@ -295,7 +303,7 @@ impl Scanner {
             0 => name,
             _ => Span::new(prefix.end() + 1, name.end()),
         };
-        match self.open.len() {
+        match depth {
             1 => self.enter_root(bytes, local, namespace, is_empty),
             2 => self.enter_child(bytes, local, namespace, rules.around),
             _ => {}

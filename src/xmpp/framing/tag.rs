@@ -1,13 +1,15 @@
 //! The states of the scanner inside of tags.
 
 use super::Reason;
-use super::characters::{is_name_start, is_ncname, skip_name, skip_space, skip_value};
+use super::characters::{
+    is_name_start, is_ncname, skip_name, skip_plain_name, skip_space, skip_value,
+};
 use super::scan::{Finish, Rules, Scanner, State, Step};
 use crate::stanza::Span;
 
 impl Scanner {
     /// After `<`.
-    pub(super) fn markup(&mut self, bytes: &[u8]) -> Result<Step, Reason> {
+    pub(super) fn markup(&mut self, bytes: &[u8], rules: &Rules<'_>) -> Result<Step, Reason> {
         let Some(&byte) = bytes.get(self.at) else {
             return Ok(Step::Wait(State::Markup));
         };
@@ -15,16 +17,50 @@ impl Scanner {
             b'/' => {
                 self.at += 1;
                 self.mark = self.at;
-                Ok(Step::Go(State::EndName))
+                self.end_name(bytes, rules)
             }
             b'!' => {
                 self.at += 1;
                 Ok(Step::Go(State::Declaration))
             }
             b'?' => Err(Reason::ProcessingInstruction),
-            _ if is_name_start(byte) => Ok(self.begin_name(State::StartName)),
+            _ if is_name_start(byte) => self.start_tag(bytes, rules),
             _ => Err(Reason::MalformedTag),
         }
+    }
+
+    /// A start tag, from its name on. As nearly everybody writes it, it is read in one go; anything
+    /// else the states take from where it begins.
+    fn start_tag(&mut self, bytes: &[u8], rules: &Rules<'_>) -> Result<Step, Reason> {
+        let end = skip_plain_name(bytes, self.at);
+        let name = Span::new(self.at, end);
+        let is_plain = matches!(bytes.get(end), Some(b' ' | b'>' | b'/'));
+        if !is_plain || name.len() > usize::from(rules.limits.max_name) {
+            return Ok(self.begin_name(State::StartName));
+        }
+        self.at = end;
+        self.open(name, 0, rules)?;
+        self.in_tag(bytes, rules, false)
+    }
+
+    /// The attribute at hand in one go, if it is complete and plain: no prefix, no white space
+    /// around `=`, no reference. False: it is left to the states.
+    fn plain_attribute(&mut self, bytes: &[u8], rules: &Rules<'_>) -> Result<bool, Reason> {
+        let end = skip_plain_name(bytes, self.at);
+        let Some(&[b'=', quote @ (b'\'' | b'"')]) = bytes[end..].first_chunk() else {
+            return Ok(false);
+        };
+        let value = Span::new(end + 2, skip_value(bytes, end + 2));
+        let name = Span::new(self.at, end);
+        if bytes.get(value.end()) != Some(&quote) || name.len() > usize::from(rules.limits.max_name)
+        {
+            return Ok(false);
+        }
+        self.at = value.end() + 1;
+        self.is_plain = true;
+        self.push_attribute(bytes, name, 0, rules)?;
+        self.end_attribute(bytes, value, rules)?;
+        Ok(true)
     }
 
     pub(super) fn start_name(&mut self, bytes: &[u8], rules: &Rules<'_>) -> Result<Step, Reason> {
@@ -45,28 +81,31 @@ impl Scanner {
         rules: &Rules<'_>,
         mut is_spaced: bool,
     ) -> Result<Step, Reason> {
-        let start = self.at;
-        self.at = skip_space(bytes, start);
-        is_spaced |= self.at > start;
-        let Some(&byte) = bytes.get(self.at) else {
-            return Ok(Step::Wait(if is_spaced {
-                State::InTagSpaced
-            } else {
-                State::InTag
-            }));
-        };
-        match byte {
-            b'>' => {
-                self.at += 1;
-                self.end_start_tag(bytes, rules, false)
+        loop {
+            let start = self.at;
+            self.at = skip_space(bytes, start);
+            is_spaced |= self.at > start;
+            let Some(&byte) = bytes.get(self.at) else {
+                return Ok(Step::Wait(if is_spaced {
+                    State::InTagSpaced
+                } else {
+                    State::InTag
+                }));
+            };
+            match byte {
+                b'>' => {
+                    self.at += 1;
+                    return self.end_start_tag(bytes, rules, false);
+                }
+                b'/' => {
+                    self.at += 1;
+                    return self.empty_tag_end(bytes, rules);
+                }
+                _ if !is_name_start(byte) => return Err(Reason::MalformedTag),
+                _ if !is_spaced => return Err(Reason::NoSpaceBetweenAttributes),
+                _ if self.plain_attribute(bytes, rules)? => is_spaced = false,
+                _ => return Ok(self.begin_name(State::AttributeName)),
             }
-            b'/' => {
-                self.at += 1;
-                Ok(Step::Go(State::EmptyTagEnd))
-            }
-            _ if !is_name_start(byte) => Err(Reason::MalformedTag),
-            _ if !is_spaced => Err(Reason::NoSpaceBetweenAttributes),
-            _ => Ok(self.begin_name(State::AttributeName)),
         }
     }
 
@@ -174,7 +213,7 @@ impl Scanner {
             if expected.get(next) == Some(&byte) {
                 self.at += 1;
             } else if next == expected.len() && !is_name_start(byte) && byte != b':' {
-                return Ok(Step::Go(State::EndTagEnd));
+                return self.end_tag_end(bytes);
             } else {
                 return Err(Reason::MismatchedEndTag);
             }

@@ -2,7 +2,7 @@
 
 use super::Reason;
 use super::characters::{check_wide, is_char, is_name_start, skip_cdata, skip_text};
-use super::scan::{Scanner, State, Step};
+use super::scan::{Rules, Scanner, State, Step};
 use super::value::resolve_reference;
 
 /// The longest reference between `&` and `;`, in bytes.
@@ -10,7 +10,7 @@ const MAX_REFERENCE: usize = 16;
 const CDATA_START: &[u8] = b"<![CDATA[";
 
 impl Scanner {
-    pub(super) fn content(&mut self, bytes: &[u8]) -> Result<Step, Reason> {
+    pub(super) fn content(&mut self, bytes: &[u8], rules: &Rules<'_>) -> Result<Step, Reason> {
         loop {
             self.at = skip_text(bytes, self.at);
             let Some(&byte) = bytes.get(self.at) else {
@@ -20,7 +20,7 @@ impl Scanner {
                 b'<' => {
                     self.mark = self.at;
                     self.at += 1;
-                    return Ok(Step::Go(State::Markup));
+                    return self.markup(bytes, rules);
                 }
                 b'&' => return Ok(self.begin_reference(State::Content)),
                 // Nothing else that may stand before text ends in `]]`.

@@ -1,5 +1,7 @@
 //! Stanzas made from other stanzas without a DOM: the start tag is rewritten, the rest copied.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use minidom::Element;
 
@@ -56,9 +58,11 @@ impl<B: Source> Framed<B> {
     #[must_use]
     pub fn stamp(&self, from: &str, default_lang: Option<&str>) -> Stanza {
         self.rewrite(&Edits {
-            from: Some(from),
+            from: Some(dom::escape_attr(from)),
             to: None,
-            lang: default_lang.filter(|_| self.envelope.lang.is_none()),
+            lang: default_lang
+                .filter(|_| self.envelope.lang.is_none())
+                .map(dom::escape_attr),
         })
     }
 
@@ -97,7 +101,7 @@ impl<B: Source> Framed<B> {
     pub fn with_to(&self, to: &str) -> Stanza {
         self.rewrite(&Edits {
             from: None,
-            to: Some(to),
+            to: Some(dom::escape_attr(to)),
             lang: None,
         })
     }
@@ -144,8 +148,11 @@ impl<B: Source> Framed<B> {
         }
         let old = self.source.bytes();
         let removed = [
-            edits.from.map_or(Span::NONE, |_| self.envelope.from),
-            edits.to.map_or(Span::NONE, |_| self.envelope.to),
+            edits
+                .from
+                .as_ref()
+                .map_or(Span::NONE, |_| self.envelope.from),
+            edits.to.as_ref().map_or(Span::NONE, |_| self.envelope.to),
         ]
         .map(|value| whole_attribute(old, value));
         let declarations = self.header_declarations();
@@ -188,12 +195,12 @@ impl<B: Source> Framed<B> {
     }
 }
 
-/// What to say in a start tag.
-#[derive(Clone, Copy, Default)]
+/// What to say in a start tag, escaped.
+#[derive(Default)]
 struct Edits<'a> {
-    from: Option<&'a str>,
-    to: Option<&'a str>,
-    lang: Option<&'a str>,
+    from: Option<Cow<'a, str>>,
+    to: Option<Cow<'a, str>>,
+    lang: Option<Cow<'a, str>>,
 }
 
 impl Edits<'_> {
@@ -203,32 +210,30 @@ impl Edits<'_> {
 
     /// The bytes that [`Self::push`] appends.
     fn len(&self) -> usize {
-        [
-            (self.to, Self::TO),
-            (self.from, Self::FROM),
-            (self.lang, Self::LANG),
-        ]
-        .iter()
-        .filter_map(|(value, name)| Some(name.len() + dom::escaped_attr_len((*value)?) + 1))
-        .sum()
+        let one = |value: &Option<Cow<'_, str>>, name: &[u8]| {
+            value
+                .as_ref()
+                .map_or(0, |value| name.len() + value.len() + 1)
+        };
+        one(&self.to, Self::TO) + one(&self.from, Self::FROM) + one(&self.lang, Self::LANG)
     }
 
     fn push(&self, out: &mut Vec<u8>) -> Written {
-        let mut one = |value: Option<&str>, name: &[u8]| {
+        let mut one = |value: &Option<Cow<'_, str>>, name: &[u8]| {
             let Some(value) = value else {
                 return Span::NONE;
             };
             out.extend_from_slice(name);
             let start = out.len();
-            dom::push_attr(out, value);
+            out.extend_from_slice(value.as_bytes());
             let span = Span::new(start, out.len());
             out.push(b'\'');
             span
         };
         Written {
-            to: one(self.to, Self::TO),
-            from: one(self.from, Self::FROM),
-            lang: one(self.lang, Self::LANG),
+            to: one(&self.to, Self::TO),
+            from: one(&self.from, Self::FROM),
+            lang: one(&self.lang, Self::LANG),
         }
     }
 }
