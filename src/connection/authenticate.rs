@@ -159,8 +159,9 @@ impl Negotiation {
                     account,
                     additional_data,
                 } => {
-                    return Ok(match accounts.find(account.as_str()).await {
-                        Ok(Some(found)) if found.disabled => Err(Failure::AccountDisabled),
+                    let found = self.shared.exchange.account(account.as_str()).await;
+                    return Ok(match found {
+                        Ok(Some(found)) if found.is_disabled() => Err(Failure::AccountDisabled),
                         Ok(Some(_)) => {
                             let data = additional_data.as_deref();
                             let success =

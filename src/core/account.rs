@@ -4,6 +4,7 @@
 //! never across an await: that is where the order of its messages is kept.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::{Mutex, MutexGuard};
 use waxwing_xmpp::{Jid, Stanza};
@@ -21,6 +22,8 @@ pub struct Account {
     pub id: i64,
     /// Its bare JID.
     pub jid: Jid,
+    /// Whether it may not log in.
+    disabled: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -99,8 +102,19 @@ impl Account {
         Account {
             id,
             jid,
+            disabled: AtomicBool::new(false),
             state: Mutex::new(state),
         }
+    }
+
+    /// Whether it may not log in.
+    pub fn is_disabled(&self) -> bool {
+        self.disabled.load(Ordering::Acquire)
+    }
+
+    /// Says what [`Self::is_disabled`] tells.
+    pub fn set_disabled(&self, disabled: bool) {
+        self.disabled.store(disabled, Ordering::Release);
     }
 
     /// Takes the lock. Never hold it over an await, and never take a second account's under it.

@@ -213,10 +213,9 @@ impl Exchange {
             bytes: usage.bytes,
         };
         let jid = Jid::parse_tolerant(bare).map_err(|_| DbError::Unexpected("account address"))?;
-        Ok(Some(
-            self.registry
-                .insert(Account::new(found.id, jid, roster, usage)),
-        ))
+        let account = Account::new(found.id, jid, roster, usage);
+        account.set_disabled(found.disabled);
+        Ok(Some(self.registry.insert(account)))
     }
 
     /// Sends the error that a client is owed for its stanza (RFC 6120 §8.3). An error is never

@@ -5,7 +5,6 @@
 //! chat states); if that does not help, the outbox *detaches*: it takes nothing more, its owner
 //! closes the stream, and the messages in it go back to the account. Nobody ever waits for it.
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 

@@ -147,8 +147,14 @@ impl Exchange {
 
     /// Refuses or allows logins; sessions of an account that is refused are closed.
     pub async fn set_disabled(&self, jid: &Jid, disabled: bool) -> Result<(), AccountError> {
+        // Held in memory meanwhile, so that nobody loads it as it was before.
+        let account = self
+            .account(jid.as_str())
+            .await?
+            .ok_or(AccountError::Unknown)?;
         self.accounts.set_disabled(jid, disabled).await?;
-        if let Some(account) = self.registry.get(jid.as_str()).filter(|_| disabled) {
+        account.set_disabled(disabled);
+        if disabled {
             self.close_sessions(&account, &StreamCondition::NotAuthorized);
         }
         Ok(())

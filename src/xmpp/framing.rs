@@ -15,6 +15,7 @@ use crate::stanza::{Envelope, Frame};
 pub mod characters;
 mod error;
 pub mod header;
+mod item;
 mod limits;
 mod scan;
 mod scope;

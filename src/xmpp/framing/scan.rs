@@ -7,53 +7,11 @@
 
 use smallvec::SmallVec;
 
+use super::item::{Attribute, Open};
 use super::scope::{Identity, Scope, Surroundings, name_of};
 pub(super) use super::state::{Finish, Rules, State, Step};
 use super::{Reason, value};
 use crate::stanza::{Children, Envelope, Kind, Namespace, Span};
-
-/// An element whose end tag has not come.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Open {
-    name: u32,
-    name_len: u16,
-    /// Declarations in scope outside of it.
-    scope: u16,
-}
-
-impl Open {
-    pub(super) fn name(self) -> Span {
-        let start = self.name as usize;
-        Span::new(start, start + usize::from(self.name_len))
-    }
-}
-
-/// An attribute of the start tag at hand.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Attribute {
-    name: u32,
-    name_len: u16,
-    /// Without the colon; nothing if there is no prefix.
-    prefix_len: u16,
-    /// Of the prefix, once that is resolved.
-    namespace: Identity,
-}
-
-impl Attribute {
-    pub(super) fn name(self) -> Span {
-        let start = self.name as usize;
-        Span::new(start, start + usize::from(self.name_len))
-    }
-
-    fn prefix(self) -> Span {
-        let start = self.name as usize;
-        Span::new(start, start + usize::from(self.prefix_len))
-    }
-
-    fn local(self) -> Span {
-        Span::new(self.prefix().end() + 1, self.name().end())
-    }
-}
 
 /// Items of a list that need no heap: enough for what clients send.
 pub(super) const INLINE: usize = 16;
