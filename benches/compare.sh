@@ -138,6 +138,7 @@ for round in $(seq "$rounds"); do
         run login accounts-tls login --seconds "$seconds"
         run offline accounts offline --messages 60
         run fsyncs accounts offline --messages 10 --fsyncs
+        run presence accounts presence --seconds "$seconds"
         run idle plain idle --sessions "$sessions"
         run idle-tls tls idle --sessions "$sessions"
     done

@@ -29,7 +29,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use clap::Parser;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
@@ -54,7 +53,7 @@ fn main() -> ExitCode {
         }
     }
     raise_open_files();
-    match run(Options::parse().command, &stop) {
+    match run(Options::checked().command, &stop) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(FAILED),
         Err(Failure::Interrupted) => {
@@ -94,6 +93,11 @@ fn run(command: Command, stop: &Arc<AtomicBool>) -> Result<bool, Failure> {
         Command::Muc(options) => scenario("muc", &options.common, stop, |fleet, report| {
             scenarios::muc::run(&options, fleet, report)
         }),
+        Command::Presence(options) => {
+            scenario("presence", &options.common, stop, |fleet, report| {
+                scenarios::presence::run(&options, fleet, report)
+            })
+        }
         Command::Latency(options) => scenario("latency", &options.common, stop, |fleet, report| {
             scenarios::latency::run(&options, fleet, report)
         }),

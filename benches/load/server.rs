@@ -126,6 +126,11 @@ impl Server {
         }
     }
 
+    /// What the localparts of all accounts begin with.
+    pub(crate) fn prefix(&self) -> &str {
+        &self.options.prefix
+    }
+
     /// The localpart of an account.
     pub(crate) fn user(&self, number: usize) -> String {
         format!("{}{number}", self.options.prefix)

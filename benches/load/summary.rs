@@ -40,6 +40,16 @@ const FIGURES: &[(&str, &[&str])] = &[
     ),
     ("fsyncs", &["stored_messages", "fsyncs"]),
     (
+        "presence",
+        &[
+            "server_us_per_logout",
+            "server_us_per_login",
+            "server_us_per_login_presence",
+            "server_us_per_presence",
+            "client_busy_percent_for_presences",
+        ],
+    ),
+    (
         "latency",
         &[
             "saturation_messages_per_second",

@@ -6,6 +6,7 @@ pub(crate) mod latency;
 pub(crate) mod login;
 pub(crate) mod muc;
 pub(crate) mod offline;
+pub(crate) mod presence;
 pub(crate) mod relay;
 
 use std::time::{Duration, Instant};
