@@ -74,8 +74,8 @@ fn run(command: Command, stop: &Arc<AtomicBool>) -> Result<bool, Failure> {
             raw_relay::run(listen, stop)?;
             Ok(true)
         }
-        Command::Summary { directory } => {
-            print!("{}", summary::summary(&directory)?);
+        Command::Summary { directory, not_yet } => {
+            print!("{}", summary::summary(&directory, &not_yet)?);
             Ok(true)
         }
         Command::Relay(options) => scenario("relay", &options.common, stop, |fleet, report| {

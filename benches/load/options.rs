@@ -70,6 +70,9 @@ pub(crate) enum Command {
     Summary {
         /// A directory of files called ROUND.SCENARIO.SERVER.json.
         directory: PathBuf,
+        /// Scenarios that Waxwing cannot run yet.
+        #[arg(long, value_delimiter = ',')]
+        not_yet: Vec<String>,
     },
 }
 
