@@ -27,8 +27,6 @@ use crate::tls;
 const EVENTS: usize = 512;
 /// Bytes read at once.
 const READ: usize = 64 * 1024;
-/// Without any progress for so long a run is given up.
-const STALL: Duration = Duration::from_secs(15);
 
 /// The connections.
 pub(crate) struct Fleet {
@@ -91,7 +89,7 @@ impl Fleet {
             let online = self.take_online().len();
             if online > 0 {
                 (done, last) = (done + online, Instant::now());
-            } else if last.elapsed() > STALL {
+            } else if last.elapsed() > self.server.patience {
                 return Err(Failure::LoginsStalled(done, plans.len()));
             }
             self.ticker
@@ -185,7 +183,7 @@ impl Fleet {
             let count = handler.count();
             if count != last.0 {
                 last = (count, now);
-            } else if now - last.1 > STALL {
+            } else if now - last.1 > self.server.patience {
                 return Ok(Outcome::Stalled);
             }
             let wake = handler.tick(now, &mut self.lines);

@@ -7,7 +7,7 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::sasl::Mechanism;
-use crate::server::ServerOptions;
+use crate::server::{ServerOptions, loopback};
 
 /// Drives an XMPP server on loopback and checks what it measures.
 #[derive(Parser, Debug)]
@@ -63,7 +63,7 @@ pub(crate) enum Command {
     /// A minimal forwarder without XMPP: what the kernel alone charges for a relayed message.
     RawRelay {
         /// Where to listen; port 0 takes any. The address is printed.
-        #[arg(long, default_value = "127.0.0.1:0")]
+        #[arg(long, default_value = "127.0.0.1:0", value_parser = loopback)]
         listen: SocketAddr,
     },
     /// Brings the results of many runs together, in Markdown.

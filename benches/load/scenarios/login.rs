@@ -11,9 +11,6 @@ use crate::options::LoginOptions;
 use crate::report::{Meter, Report, histogram};
 use crate::scenarios::{Ignore, WARM_UP, after, close_all};
 
-/// For so long no session came online: the run is given up.
-const STALL: Duration = Duration::from_secs(15);
-
 /// Sessions that come and go.
 struct Turnstile {
     /// When the login of each number began.
@@ -64,7 +61,7 @@ impl Turnstile {
             if now >= until && in_flight == 0 {
                 return Ok(());
             }
-            if now - last > STALL {
+            if now - last > fleet.server.patience {
                 return Err(Failure::LoginsStalled(0, in_flight));
             }
             if now < until
