@@ -163,6 +163,9 @@ pub(crate) struct OfflineOptions {
     /// The size of a message in bytes.
     #[arg(long, default_value_t = 369)]
     pub(crate) size: usize,
+    /// Seconds to look for messages that come twice, after everything has come.
+    #[arg(long, default_value_t = 2.0)]
+    pub(crate) watch: f64,
     /// Count the server's fsync calls with strace, which makes everything else slower.
     #[arg(long, requires = "pids")]
     pub(crate) fsyncs: bool,

@@ -19,9 +19,6 @@ use crate::report::{Meter, Report, histogram};
 use crate::scenarios::{Ignore, after, close_all, settle};
 use crate::sm::Acks;
 
-/// How long to look for messages that come twice, in seconds.
-const WATCH_FOR_DOUBLES: f64 = 2.0;
-
 /// Runs the scenario.
 pub(crate) fn run(
     options: &OfflineOptions,
@@ -64,12 +61,12 @@ pub(crate) fn run(
     fleet.bring_online(&accounts, &mut drain)?;
     settle(fleet, &mut drain, report)?;
     meter.finish(drain.arrived, "drained_message", report)?;
-    drain.wait(fleet, WATCH_FOR_DOUBLES)?;
+    drain.wait(fleet, options.watch)?;
     close_all(fleet, recipients)?;
     fleet.clear();
 
     fleet.bring_online(&accounts, &mut drain)?;
-    drain.wait(fleet, WATCH_FOR_DOUBLES)?;
+    drain.wait(fleet, options.watch)?;
     report.verdict = drain.verdict(&store);
     close_all(fleet, recipients)
 }
