@@ -339,10 +339,13 @@ impl Fleet {
                 self.came_online.push(who);
                 return Ok(false);
             }
-            Stage::Closing => return Ok(false),
+            // The others leave too: a server may think that what they were sent last did not reach
+            // them, and say so.
+            Stage::Closing if element.attr_is("type", "error") => return Ok(false),
             _ => (),
         }
-        if element.name() == b"iq"
+        if !matches!(connection.stage, Stage::Closing)
+            && element.name() == b"iq"
             && (element.attr_is("type", "get") || element.attr_is("type", "set"))
         {
             self.lines.stanza(who, &empty_result(element));

@@ -33,7 +33,7 @@ pub(crate) fn run(
     // Once around: makes the accounts and derives all keys.
     let plans = fleet.server.plans(0..accounts);
     fleet.bring_online(&plans, &mut Ignore)?;
-    close_all(fleet, accounts)?;
+    close_all(fleet, accounts, &mut Ignore)?;
     let mut turnstile = Turnstile {
         begun: vec![Instant::now(); accounts],
         free: (0..accounts).rev().collect(),

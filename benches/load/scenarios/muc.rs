@@ -39,8 +39,9 @@ pub(crate) fn run(
     meter.finish(talk.arrived - before, "delivered_message", report)?;
     talk.stopping = true;
     settle(fleet, &mut talk, report)?;
+    close_all(fleet, sessions, &mut talk)?;
     report.verdict = talk.verdict();
-    close_all(fleet, sessions)
+    Ok(())
 }
 
 fn room(options: &MucOptions, number: usize) -> String {

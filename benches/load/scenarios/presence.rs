@@ -35,7 +35,7 @@ pub(crate) fn run(
 
     let pids = fleet.server.pids.clone();
     let meter = Meter::start(&pids)?;
-    close_all(fleet, accounts)?;
+    close_all(fleet, accounts, &mut Ignore)?;
     meter.finish(accounts as u64, "logout", report)?;
     fleet.clear();
 
@@ -58,7 +58,7 @@ pub(crate) fn run(
     meter.finish(updates.arrived - before, "presence", report)?;
     updates.stopping = true;
     settle(fleet, &mut updates, report)?;
-    close_all(fleet, accounts)?;
+    close_all(fleet, accounts, &mut updates)?;
     report.verdict += updates.verdict();
     Ok(())
 }
