@@ -3,6 +3,7 @@
 
 mod check;
 mod connection;
+mod cpu;
 mod element;
 mod failure;
 mod fleet;
