@@ -2,42 +2,90 @@
 # Compares Waxwing with the raw relay, ejabberd and Prosody on this machine and writes RESULTS.md.
 #
 #   benches/compare.sh [--rounds N] [--seconds S] [--sessions N] [--out FILE]
+#                      [--only SCENARIO,…] [--servers SERVER,…]
 #
 # Each scenario starts its server anew, one server at a time, pinned to one core, the generator to
-# another.
+# another. A round whose raw relay costs something else than in the rounds before is repeated: the
+# machine was busy with something else. With --only or --servers, which are for a quick look, the
+# result is written only where --out says.
 # Missing peers are installed from Debian (as root). Everything that was started is stopped by its
 # process id, also on an interrupt.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-rounds=2 seconds=4 sessions=5000 out="$here/RESULTS.md"
 command="benches/compare.sh $*"
+rounds=2 seconds=4 sessions=5000 out= only= servers=
+usage() {
+    echo "compare.sh: ${1:-}" >&2
+    sed -n '4,5s/^#  //p' "$0" >&2
+    exit 2
+}
 while (($#)); do
     case $1 in
-        --rounds) rounds=$2 ;;
-        --seconds) seconds=$2 ;;
-        --sessions) sessions=$2 ;;
-        --out) out=$2 ;;
-        *) echo "usage: compare.sh [--rounds N] [--seconds S] [--sessions N] [--out FILE]" >&2; exit 2 ;;
+        --rounds | --seconds | --sessions | --out | --only | --servers)
+            (($# > 1)) || usage "$1 needs a value"
+            declare "${1#--}=$2" ;;
+        *) usage "unknown: $1" ;;
     esac
     shift 2
 done
+[[ $out || $only || $servers ]] || out=$here/RESULTS.md
+
+# The scenarios: the name, the servers that have it, how to reach them, and what to run.
+all=raw,waxwing,ejabberd,prosody xmpp=waxwing,ejabberd,prosody peers=ejabberd,prosody
+mapfile -t scenarios <<END
+relay-1     $all    plain         relay --seconds $seconds
+relay-8     $all    plain         relay --window 8 --seconds $seconds
+relay-2000  $all    plain         relay --pairs 2000 --seconds $seconds
+relay-tls   $xmpp   tls           relay --seconds $seconds
+relay-sm    $peers  plain         relay --sm --seconds $seconds
+latency     $all    plain         latency --seconds $seconds
+login       $xmpp   accounts-tls  login --seconds $seconds
+presence    $xmpp   accounts      presence --seconds $seconds
+muc-30      $peers  plain         muc --occupants 30 --seconds $seconds
+muc-100     $peers  plain         muc --occupants 100 --seconds $seconds
+offline     $xmpp   accounts      offline --messages 60
+offline-8   $xmpp   accounts      offline --messages 64 --window 8
+fsyncs      $xmpp   accounts      offline --messages 10 --fsyncs
+idle        $xmpp   plain         idle --sessions $sessions
+idle-tls    $xmpp   tls           idle --sessions $sessions
+END
+# Whether a list with commas has an item; an empty list has all.
+has() { [[ -z $1 || ,$1, == *,$2,* ]]; }
+names=$(printf '%s\n' "${scenarios[@]%% *}")
+for name in ${only//,/ }; do
+    grep -qx -- "$name" <<<"$names" || usage "no such scenario: $name"
+done
+for server in ${servers//,/ }; do has $all "$server" || usage "no such server: $server"; done
+# What Waxwing does not have yet.
+not_yet=
+for scenario in "${scenarios[@]}"; do
+    read -r name having _ <<<"$scenario"
+    has "$having" waxwing || not_yet+=${not_yet:+,}$name
+done
+
 release=${RELEASE:-$here/../target/release}
 waxwing=$release/waxwing
 load=$release/waxwing-load
 server_core=1 client_core=0
+# How far the raw relay may be off the median of the rounds before, in percent, and how many rounds
+# are repeated for it, at most.
+tolerance=15 repeats=2
 ulimit -n "$(ulimit -Hn)"
 
 work=$(mktemp -d)
 mkdir "$work/results"
-pid=
+pid= generator=
+# Ends a process: stop_process PID. It is a child of this shell.
+stop_process() {
+    kill "$1" 2>/dev/null || true
+    for _ in {1..100}; do kill -0 "$1" 2>/dev/null || break; sleep 0.1; done
+    kill -9 "$1" 2>/dev/null || true
+    wait "$1" 2>/dev/null || true
+}
 stop() {
-    if [[ $pid ]]; then
-        kill "$pid" 2>/dev/null || true
-        for _ in {1..100}; do kill -0 "$pid" 2>/dev/null || break; sleep 0.1; done
-        kill -9 "$pid" 2>/dev/null || true
-        wait "$pid" 2>/dev/null || true
-        pid=
-    fi
+    [[ -z $generator ]] || stop_process "$generator"
+    [[ -z $pid ]] || stop_process "$pid"
+    pid= generator=
 }
 trap 'stop; rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
@@ -105,10 +153,11 @@ exec_pinned() {
 # One scenario against a server that is started for it, so that nothing of another's is left:
 # run NAME WHERE ARGUMENTS…. A fault of the server is recorded, not fatal.
 run() {
-    local name=$1 where=$2
+    local name=$1 where=$2 json=$work/results/$round.$1.$server.json status=0
     shift 2
     echo "round $round: $server: $name" >&2
-    start $server
+    start "$server"
+    [[ $server != raw ]] || where=raw
     case $where in
         raw) where=(--server "127.0.0.1:$c2s" --raw) ;;
         plain) where=(--server "127.0.0.1:$c2s" --domain "$anonymous") ;;
@@ -117,30 +166,63 @@ run() {
         accounts-tls)
             where=(--server "127.0.0.1:$tls" --tls direct --auth scram-sha-1 --register) ;;
     esac
+    # In the background, for a signal to be handled while it runs.
     timeout 180 taskset -c $client_core "$load" "$@" "${where[@]}" --pid "$pid" \
-        --label "$server" --quiet --json "$work/results/$round.$name.$server.json" >"$work/last" ||
-        { echo "round $round: $server: $name:" >&2; cat "$work/last" >&2; }
+        --label "$server" --quiet --json "$json" >"$work/last" 2>&1 &
+    generator=$!
+    wait "$generator" || status=$?
+    generator=
+    if ((status)); then
+        echo "round $round: $server: $name: exit code $status" >&2
+        cat "$work/last" >&2
+        [[ -e $json ]] || echo "{\"faults\": [\"no result, exit code $status\"]}" >"$json"
+    fi
     stop
 }
 
-for round in $(seq "$rounds"); do
+# What the raw relay costs in a round.
+raw_cost() {
+    sed -n 's/^ *"server_us_per_message": \([0-9.]*\),*$/\1/p' "$work/results/$1.relay-1.raw.json"
+}
+# How far the raw relay of this round is off the median of the rounds before, in whole percent.
+off() {
+    local before=() earlier
+    for ((earlier = 1; earlier < round; earlier++)); do before+=("$(raw_cost $earlier)"); done
+    printf '%s\n' "${before[@]}" | sort -g | awk -v now="$(raw_cost "$round")" '
+        { value[NR] = $1 }
+        END {
+            median = (value[int((NR + 1) / 2)] + value[int(NR / 2) + 1]) / 2
+            off = median ? (now / median - 1) * 100 : 0
+            printf "%d", off < 0 ? -off : off
+        }'
+}
+
+repeated=()
+round=1
+while ((round <= rounds)); do
+    begin_anew=
     for server in raw waxwing ejabberd prosody; do
-        if [[ $server == raw ]]; then
-            run relay-1 raw relay --seconds "$seconds"
-            run relay-8 raw relay --window 8 --seconds "$seconds"
-            run latency raw latency --seconds "$seconds"
-            continue
-        fi
-        run relay-1 plain relay --seconds "$seconds"
-        run relay-8 plain relay --window 8 --seconds "$seconds"
-        run relay-tls tls relay --seconds "$seconds"
-        run latency plain latency --seconds "$seconds"
-        run login accounts-tls login --seconds "$seconds"
-        run offline accounts offline --messages 60
-        run fsyncs accounts offline --messages 10 --fsyncs
-        run idle plain idle --sessions "$sessions"
-        run idle-tls tls idle --sessions "$sessions"
+        has "$servers" $server || continue
+        for scenario in "${scenarios[@]}"; do
+            read -r name having where arguments <<<"$scenario"
+            has "$only" "$name" && has "$having" $server || continue
+            # shellcheck disable=SC2086 # The arguments are words.
+            run "$name" "$where" $arguments
+            # Nothing else of the round is needed to know that it will not do.
+            if [[ $server.$name == raw.relay-1 ]] && ((round > 1 && ${#repeated[@]} < repeats)) &&
+                (($(off) > tolerance)); then
+                begin_anew=yes
+                break 2
+            fi
+        done
     done
+    if [[ $begin_anew ]]; then
+        repeated+=("round $round ($(LC_ALL=C printf %.2f "$(raw_cost "$round")") µs, $(off) % off)")
+        echo "${repeated[-1]}: begun anew" >&2
+        rm "$work/results/$round".*
+    else
+        ((++round))
+    fi
 done
 
 {
@@ -150,8 +232,9 @@ done
     echo "- Command: \`$command\`: rounds: $rounds, seconds: $seconds, sessions: $sessions"
     echo "- Machine: $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1), $(nproc) cores, Linux $(uname -r); load average at the end $(cut -d' ' -f1-3 /proc/loadavg)"
     echo "- Versions: $("$waxwing" --version); ejabberd $(dpkg-query -W -f '${Version}' ejabberd); Prosody $(dpkg-query -W -f '${Version}' prosody)"
+    echo "- Rounds that were repeated, for the raw relay was more than $tolerance % off: $(IFS=,; echo "${repeated[*]:-none}")"
     echo
-    "$load" summary "$work/results"
+    "$load" summary "$work/results" --not-yet "$not_yet"
 } >"$work/report"
-mv "$work/report" "$out"
-cat "$out"
+cat "$work/report"
+[[ -z $out ]] || mv "$work/report" "$out"

@@ -57,10 +57,14 @@ impl Flow {
 
     /// The verdict, given how many were sent.
     pub(crate) fn finish(&self, sent: u64) -> Verdict {
-        let known = self.verdict.arrived.min(sent);
+        let gaps = |numbers| self.gaps.range(numbers).count() as u64;
+        let after = sent.max(self.next);
+        let unknown = self.next.saturating_sub(sent) - gaps(sent..after);
+        // Gaps that were not remembered count as if they had arrived.
+        let unknown = unknown.min(self.verdict.arrived);
         Verdict {
-            missing: sent - known,
-            unknown: self.next.saturating_sub(sent),
+            missing: sent.saturating_sub(self.verdict.arrived - unknown),
+            unknown,
             ..self.verdict
         }
     }
@@ -134,6 +138,10 @@ mod tests {
     #[test]
     fn a_message_that_was_never_sent_is_found() {
         let unknown = verdict(&[0, 1, 7], 2);
-        assert!(unknown.unknown > 0 && !unknown.is_correct());
+        assert_eq!((unknown.unknown, unknown.missing), (1, 0));
+        assert!(!unknown.is_correct());
+        // One that was never sent does not make up for a missing one.
+        let both = verdict(&[0, 7], 2);
+        assert_eq!((both.unknown, both.missing), (1, 1));
     }
 }

@@ -60,6 +60,14 @@ impl<'a> Element<'a> {
         }
     }
 
+    /// The start tags with this name, at any depth. Each goes on to the end of the whole.
+    pub(crate) fn tags(&self, name: &'static str) -> impl Iterator<Item = Element<'a>> {
+        let bytes = self.0;
+        memmem::find_iter(bytes, b"<")
+            .map(|at| Element(&bytes[at..]))
+            .filter(|tag| tag.name() == name.as_bytes())
+    }
+
     /// Whether it is a message, presence or iq: what XEP-0198 counts.
     pub(crate) fn is_stanza(&self) -> bool {
         matches!(self.name(), b"message" | b"presence" | b"iq")
@@ -127,6 +135,18 @@ mod tests {
             Element(b"<challenge xmlns='s'>YQ==</challenge>").text_of("challenge"),
             Some(&b"YQ=="[..])
         );
+    }
+
+    #[test]
+    fn tags_are_found_at_any_depth() {
+        let roster = Element(
+            b"<iq><query><item jid='a'><group>items</group></item><item jid='b'/></query></iq>",
+        );
+        let jids: Vec<_> = roster
+            .tags("item")
+            .filter_map(|item| item.attr("jid"))
+            .collect();
+        assert_eq!(jids, [b"a", b"b"]);
     }
 
     #[test]

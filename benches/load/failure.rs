@@ -17,6 +17,12 @@ pub(crate) enum Failure {
     /// No login for a long time.
     #[error("logins stalled: {0} of {1} sessions are online")]
     LoginsStalled(usize, usize),
+    /// No subscription for a long time.
+    #[error("subscriptions stalled: {0} of {1} are mutual")]
+    SubscriptionsStalled(usize, usize),
+    /// A service that makes no room or lets nobody in, with what it said.
+    #[error("no room (XEP-0045) at {0}: {1}")]
+    NoRoom(String, String),
     /// Bytes that are no stream.
     #[error("session {0}: {1}")]
     Scan(usize, ScanError),

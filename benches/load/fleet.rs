@@ -27,8 +27,6 @@ use crate::tls;
 const EVENTS: usize = 512;
 /// Bytes read at once.
 const READ: usize = 64 * 1024;
-/// Without any progress for so long a run is given up.
-const STALL: Duration = Duration::from_secs(15);
 
 /// The connections.
 pub(crate) struct Fleet {
@@ -91,7 +89,7 @@ impl Fleet {
             let online = self.take_online().len();
             if online > 0 {
                 (done, last) = (done + online, Instant::now());
-            } else if last.elapsed() > STALL {
+            } else if last.elapsed() > self.server.patience {
                 return Err(Failure::LoginsStalled(done, plans.len()));
             }
             self.ticker
@@ -185,7 +183,7 @@ impl Fleet {
             let count = handler.count();
             if count != last.0 {
                 last = (count, now);
-            } else if now - last.1 > STALL {
+            } else if now - last.1 > self.server.patience {
                 return Ok(Outcome::Stalled);
             }
             let wake = handler.tick(now, &mut self.lines);
@@ -341,10 +339,13 @@ impl Fleet {
                 self.came_online.push(who);
                 return Ok(false);
             }
-            Stage::Closing => return Ok(false),
+            // The others leave too: a server may think that what they were sent last did not reach
+            // them, and say so.
+            Stage::Closing if element.attr_is("type", "error") => return Ok(false),
             _ => (),
         }
-        if element.name() == b"iq"
+        if !matches!(connection.stage, Stage::Closing)
+            && element.name() == b"iq"
             && (element.attr_is("type", "get") || element.attr_is("type", "set"))
         {
             self.lines.stanza(who, &empty_result(element));

@@ -3,6 +3,7 @@
 
 mod check;
 mod connection;
+mod cpu;
 mod element;
 mod failure;
 mod fleet;
@@ -29,7 +30,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use clap::Parser;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
@@ -54,7 +54,7 @@ fn main() -> ExitCode {
         }
     }
     raise_open_files();
-    match run(Options::parse().command, &stop) {
+    match run(Options::checked().command, &stop) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(FAILED),
         Err(Failure::Interrupted) => {
@@ -75,8 +75,8 @@ fn run(command: Command, stop: &Arc<AtomicBool>) -> Result<bool, Failure> {
             raw_relay::run(listen, stop)?;
             Ok(true)
         }
-        Command::Summary { directory } => {
-            print!("{}", summary::summary(&directory)?);
+        Command::Summary { directory, not_yet } => {
+            print!("{}", summary::summary(&directory, &not_yet)?);
             Ok(true)
         }
         Command::Relay(options) => scenario("relay", &options.common, stop, |fleet, report| {
@@ -94,6 +94,11 @@ fn run(command: Command, stop: &Arc<AtomicBool>) -> Result<bool, Failure> {
         Command::Muc(options) => scenario("muc", &options.common, stop, |fleet, report| {
             scenarios::muc::run(&options, fleet, report)
         }),
+        Command::Presence(options) => {
+            scenario("presence", &options.common, stop, |fleet, report| {
+                scenarios::presence::run(&options, fleet, report)
+            })
+        }
         Command::Latency(options) => scenario("latency", &options.common, stop, |fleet, report| {
             scenarios::latency::run(&options, fleet, report)
         }),

@@ -3,9 +3,11 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
-use crate::server::ServerOptions;
+use crate::sasl::Mechanism;
+use crate::server::{ServerOptions, loopback};
 
 /// Drives an XMPP server on loopback and checks what it measures.
 #[derive(Parser, Debug)]
@@ -13,6 +15,32 @@ use crate::server::ServerOptions;
 pub(crate) struct Options {
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Options {
+    /// The options of this process. Ends it if they are wrong.
+    pub(crate) fn checked() -> Options {
+        let options = Options::parse();
+        if let Err(wrong) = options.check() {
+            let kind = ErrorKind::ValueValidation;
+            Options::command().error(kind, wrong).exit();
+        }
+        options
+    }
+
+    /// What one option alone does not show.
+    fn check(&self) -> Result<(), &'static str> {
+        let Command::Presence(options) = &self.command else {
+            return Ok(());
+        };
+        if options.common.server.auth == Mechanism::Anonymous {
+            return Err("a contact needs an account: give --auth, and --register to make them");
+        }
+        if options.contacts % 2 != 0 || options.contacts >= options.accounts {
+            return Err("--contacts must be even and less than --accounts");
+        }
+        Ok(())
+    }
 }
 
 /// What to do.
@@ -30,16 +58,21 @@ pub(crate) enum Command {
     Latency(Box<LatencyOptions>),
     /// Rooms whose occupants talk: the cost of a delivery.
     Muc(Box<MucOptions>),
+    /// Accounts with contacts, whose presence changes: the cost of a presence stanza.
+    Presence(Box<PresenceOptions>),
     /// A minimal forwarder without XMPP: what the kernel alone charges for a relayed message.
     RawRelay {
         /// Where to listen; port 0 takes any. The address is printed.
-        #[arg(long, default_value = "127.0.0.1:0")]
+        #[arg(long, default_value = "127.0.0.1:0", value_parser = loopback)]
         listen: SocketAddr,
     },
     /// Brings the results of many runs together, in Markdown.
     Summary {
         /// A directory of files called ROUND.SCENARIO.SERVER.json.
         directory: PathBuf,
+        /// Scenarios that Waxwing cannot run yet.
+        #[arg(long, value_delimiter = ',')]
+        not_yet: Vec<String>,
     },
 }
 
@@ -130,6 +163,9 @@ pub(crate) struct OfflineOptions {
     /// The size of a message in bytes.
     #[arg(long, default_value_t = 369)]
     pub(crate) size: usize,
+    /// Seconds to look for messages that come twice, after everything has come.
+    #[arg(long, default_value_t = 2.0)]
+    pub(crate) watch: f64,
     /// Count the server's fsync calls with strace, which makes everything else slower.
     #[arg(long, requires = "pids")]
     pub(crate) fsyncs: bool,
@@ -186,4 +222,38 @@ pub(crate) struct MucOptions {
     /// The size of a message in bytes.
     #[arg(long, default_value_t = 369)]
     pub(crate) size: usize,
+}
+
+/// Options of `presence`.
+#[derive(Args, Debug)]
+pub(crate) struct PresenceOptions {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// Accounts, each with one session.
+    #[arg(long, default_value_t = 500)]
+    pub(crate) accounts: usize,
+    /// Contacts of each account, an even number: the accounts stand in a ring, and each knows the
+    /// nearest ones on both sides.
+    #[arg(long, default_value_t = 18)]
+    pub(crate) contacts: usize,
+    /// How long to measure changes of presence, after a tenth of it for warming up.
+    #[arg(long, default_value_t = 10.0)]
+    pub(crate) seconds: f64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn contacts_must_be_possible() {
+        let check = |more: &[&str]| {
+            let start = ["waxwing-load", "presence", "--server", "127.0.0.1:1"];
+            Options::parse_from([&start, more].concat()).check()
+        };
+        assert!(check(&["--auth", "plain"]).is_ok());
+        assert!(check(&[]).is_err(), "anonymous");
+        assert!(check(&["--auth", "plain", "--contacts", "3"]).is_err());
+        assert!(check(&["--auth", "plain", "--accounts", "18"]).is_err());
+    }
 }

@@ -1,76 +1,56 @@
-//! What processes cost, from `/proc`: processor time, memory, and the kernel's part of a socket.
+//! Processes as `/proc` shows them: what they have started, their memory, and the kernel's part of
+//! it.
 
-use std::fs;
+use std::collections::BTreeSet;
+use std::fs::{self, DirEntry};
 use std::io;
-use std::ops::Sub;
+use std::path::Path;
 
-use serde::Serialize;
-
-/// Ticks of `/proc/PID/stat` per second: 100 on every Linux that a server runs on.
-const TICKS_PER_SECOND: f64 = 100.0;
 /// Bytes of a page.
 const PAGE: u64 = 4096;
 
-/// Processor time in seconds, of all threads of a process.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub(crate) struct Cpu {
-    /// In user space.
-    pub(crate) user: f64,
-    /// In the kernel on behalf of the process.
-    pub(crate) system: f64,
-}
-
-impl Cpu {
-    /// Of one process, with the children it has waited for.
-    pub(crate) fn of(pid: &str) -> io::Result<Cpu> {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-        parse_stat(&stat).ok_or_else(|| io::ErrorKind::InvalidData.into())
+/// Processes with all that they have started, directly or not. Those that are named must be there.
+pub(crate) fn family(pids: &[u32]) -> io::Result<BTreeSet<u32>> {
+    let named = |pid: &&u32| !Path::new(&format!("/proc/{pid}")).exists();
+    if let Some(pid) = pids.iter().find(named) {
+        return Err(io::Error::other(format!("there is no process {pid}")));
     }
-
-    /// Of several processes together.
-    pub(crate) fn of_all(pids: &[u32]) -> io::Result<Cpu> {
-        let mut sum = Cpu::default();
-        for pid in pids {
-            let one = Cpu::of(&pid.to_string())?;
-            sum.user += one.user;
-            sum.system += one.system;
-        }
-        Ok(sum)
-    }
-
-    /// User and system together.
-    pub(crate) fn total(&self) -> f64 {
-        self.user + self.system
-    }
-}
-
-impl Sub for Cpu {
-    type Output = Cpu;
-
-    fn sub(self, earlier: Cpu) -> Cpu {
-        Cpu {
-            user: self.user - earlier.user,
-            system: self.system - earlier.system,
+    let (mut family, mut new) = (BTreeSet::new(), pids.to_vec());
+    while let Some(pid) = new.pop() {
+        if family.insert(pid) {
+            new.extend(children(pid));
         }
     }
+    Ok(family)
 }
 
-fn parse_stat(stat: &str) -> Option<Cpu> {
-    // The name in parentheses may hold spaces: the fields begin after it.
-    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-    let seconds = |index: usize| Some(fields.get(index)?.parse::<f64>().ok()? / TICKS_PER_SECOND);
-    Some(Cpu {
-        user: seconds(11)? + seconds(13)?,
-        system: seconds(12)? + seconds(14)?,
-    })
+fn children(pid: u32) -> Vec<u32> {
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else {
+        return Vec::new();
+    };
+    let of_thread = |thread: DirEntry| fs::read_to_string(thread.path().join("children")).ok();
+    let lists = threads.flatten().filter_map(of_thread);
+    lists
+        .flat_map(|list| {
+            let pids = list.split_whitespace().filter_map(|pid| pid.parse().ok());
+            pids.collect::<Vec<u32>>()
+        })
+        .collect()
 }
 
-/// Resident memory of the processes together, in bytes.
+/// Resident memory of the processes and all that they have started together, in bytes.
 pub(crate) fn resident(pids: &[u32]) -> io::Result<u64> {
     let mut sum = 0;
-    for pid in pids {
-        let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-        sum += parse_resident(&status).ok_or(io::ErrorKind::InvalidData)?;
+    for pid in family(pids)? {
+        let status = fs::read_to_string(format!("/proc/{pid}/status"));
+        match status.ok().and_then(|status| parse_resident(&status)) {
+            Some(bytes) => sum += bytes,
+            None if pids.contains(&pid) => {
+                return Err(io::Error::other(format!("process {pid} has ended")));
+            }
+            // One that was started may end at any time.
+            None => (),
+        }
     }
     Ok(sum)
 }
@@ -99,18 +79,6 @@ pub(crate) fn slabs() -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn stat_is_read_behind_the_name() {
-        let stat = "7 (a (b) c) S 1 7 7 0 -1 4194560 1 0 0 0 150 250 50 0 20 0 9 0 1";
-        let cpu = parse_stat(stat);
-        let expected = Cpu {
-            user: 2.0,
-            system: 2.5,
-        };
-        assert_eq!(cpu, Some(expected));
-        assert_eq!(parse_stat("7 (x) S 1"), None);
-    }
 
     #[test]
     fn resident_memory_is_read() {

@@ -10,7 +10,7 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use crate::check::Verdict;
-use crate::process::Cpu;
+use crate::cpu::Usage;
 
 /// The result of one run.
 #[derive(Debug, Serialize)]
@@ -136,8 +136,8 @@ pub(crate) fn histogram() -> Histogram<u64> {
 pub(crate) struct Meter<'a> {
     pids: &'a [u32],
     begun: Instant,
-    server: Cpu,
-    own: Cpu,
+    server: Usage,
+    own: Usage,
 }
 
 impl Meter<'_> {
@@ -146,8 +146,8 @@ impl Meter<'_> {
         Ok(Meter {
             pids,
             begun: Instant::now(),
-            server: Cpu::of_all(pids)?,
-            own: Cpu::of("self")?,
+            server: Usage::read(pids)?,
+            own: Usage::read(&[std::process::id()])?,
         })
     }
 
@@ -158,13 +158,13 @@ impl Meter<'_> {
         report.figure(format!("{thing}s"), count as f64);
         report.figure(format!("{thing}s_per_second"), count as f64 / seconds);
         if !self.pids.is_empty() {
-            let server = Cpu::of_all(self.pids)? - self.server;
+            let server = Usage::read(self.pids)?.since(&self.server);
             report.figure(format!("server_us_per_{thing}"), each(server.total()));
             report.figure(format!("server_user_us_per_{thing}"), each(server.user));
             report.figure(format!("server_system_us_per_{thing}"), each(server.system));
             report.figure(format!("server_seconds_for_{thing}s"), server.total());
         }
-        let own = Cpu::of("self")? - self.own;
+        let own = Usage::read(&[std::process::id()])?.since(&self.own);
         report.figure(format!("client_us_per_{thing}"), each(own.total()));
         let busy = own.total() / seconds * 100.0;
         report.figure(format!("client_busy_percent_for_{thing}s"), busy);

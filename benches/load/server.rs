@@ -2,6 +2,7 @@
 //! would be an attack anywhere else.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
@@ -57,6 +58,9 @@ pub(crate) struct ServerOptions {
     /// Logins at a time.
     #[arg(long, default_value_t = 32)]
     pub(crate) in_flight: usize,
+    /// Seconds without any progress after which the run is given up.
+    #[arg(long, default_value_t = 15.0)]
+    pub(crate) patience: f64,
     /// Loopback addresses to connect from, 127.0.0.1 and on; default: as many as needed.
     #[arg(long)]
     pub(crate) sources: Option<usize>,
@@ -71,6 +75,7 @@ pub(crate) struct Server {
     pub(crate) tls: TlsMode,
     pub(crate) sm: bool,
     pub(crate) in_flight: usize,
+    pub(crate) patience: Duration,
     sources: Option<usize>,
     options: ServerOptions,
 }
@@ -85,6 +90,7 @@ impl Server {
             tls: options.tls,
             sm: options.sm,
             in_flight: options.in_flight.max(1),
+            patience: Duration::from_secs_f64(options.patience),
             sources: options.sources,
             options: options.clone(),
         }
@@ -126,13 +132,19 @@ impl Server {
         }
     }
 
+    /// What the localparts of all accounts begin with.
+    pub(crate) fn prefix(&self) -> &str {
+        &self.options.prefix
+    }
+
     /// The localpart of an account.
     pub(crate) fn user(&self, number: usize) -> String {
         format!("{}{number}", self.options.prefix)
     }
 }
 
-fn loopback(text: &str) -> Result<SocketAddr, String> {
+/// An address on this machine.
+pub(crate) fn loopback(text: &str) -> Result<SocketAddr, String> {
     let address: SocketAddr = text
         .parse()
         .map_err(|_| "not of the form ADDRESS:PORT".to_owned())?;

@@ -16,7 +16,7 @@ network_backend = "epoll"
 network_settings = { tcp_backlog = 1024 }
 storage = "internal"
 allow_registration = true
-modules_enabled = { "roster", "saslauth", "tls", "disco", "ping", "register_ibr", "offline" }
+modules_enabled = { "roster", "saslauth", "tls", "disco", "ping", "register_ibr", "offline", "smacks" }
 modules_disabled = { "s2s" }
 
 VirtualHost "localhost"
@@ -24,3 +24,5 @@ VirtualHost "localhost"
 
 VirtualHost "anon.localhost"
   authentication = "anonymous"
+
+Component "conference.anon.localhost" "muc"

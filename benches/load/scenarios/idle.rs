@@ -50,7 +50,7 @@ pub(crate) fn run(
         report.figure("kernel_bytes_per_session", slope(before, behind) / 2.0);
     }
     report.verdict.arrived = plans.len() as u64;
-    close_all(fleet, plans.len())
+    close_all(fleet, plans.len(), &mut Ignore)
 }
 
 /// Reads the memory after a time of quiet.

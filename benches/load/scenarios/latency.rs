@@ -43,28 +43,31 @@ pub(crate) fn run(
     };
     report.figure("saturation_messages_per_second", saturation);
     let pids = fleet.server.pids.clone();
+    let mut open = OpenLoop::new(options, fleet);
     for percent in &options.percent {
-        let rate = saturation * f64::from(*percent) / 100.0;
-        let mut open = OpenLoop::new(options, rate, fleet);
-        let meter = Meter::start(&pids)?;
-        fleet.run(&mut open, None)?;
+        open.begin(saturation * f64::from(*percent) / 100.0, options.seconds);
+        let (meter, before) = (Meter::start(&pids)?, open.arrived);
+        settle(fleet, &mut open, report)?;
         let mut part = Report::new("", "");
-        meter.finish(open.arrived, "message", &mut part)?;
+        meter.finish(open.arrived - before, "message", &mut part)?;
         for name in ["server_us_per_message", "client_busy_percent_for_messages"] {
             if let Some(value) = part.value(name) {
                 report.figure(format!("at_{percent}_percent_{name}"), value);
             }
         }
-        settle(fleet, &mut open, report)?;
         report.percentiles(&format!("at_{percent}_percent"), &open.times);
-        report.verdict += open.verdict();
         if open.overrun {
             report
                 .faults
                 .push(format!("the server cannot keep up with {percent} %"));
         }
+        if !report.faults.is_empty() {
+            break;
+        }
     }
-    close_all(fleet, 2 * options.pairs)
+    close_all(fleet, 2 * options.pairs, &mut open)?;
+    report.verdict += open.verdict();
+    Ok(())
 }
 
 struct Pair {
@@ -79,7 +82,10 @@ struct OpenLoop {
     pairs: Vec<Pair>,
     start: Instant,
     interval: Duration,
+    /// Messages of this part, and how many of them were sent.
     total: u64,
+    begun: u64,
+    /// Messages of all parts, and how many different ones have arrived.
     sent: u64,
     arrived: u64,
     overrun: bool,
@@ -88,7 +94,7 @@ struct OpenLoop {
 }
 
 impl OpenLoop {
-    fn new(options: &LatencyOptions, rate: f64, fleet: &Fleet) -> OpenLoop {
+    fn new(options: &LatencyOptions, fleet: &Fleet) -> OpenLoop {
         let pair = |number: usize| Pair {
             template: Template::new(&fleet.jids[2 * number + 1], "chat", number, options.size),
             due: VecDeque::new(),
@@ -98,8 +104,9 @@ impl OpenLoop {
         OpenLoop {
             pairs: (0..options.pairs).map(pair).collect(),
             start: Instant::now(),
-            interval: Duration::from_secs_f64(1.0 / rate.max(0.001)),
-            total: (rate * options.seconds).ceil() as u64,
+            interval: Duration::ZERO,
+            total: 0,
+            begun: 0,
             sent: 0,
             arrived: 0,
             overrun: false,
@@ -108,8 +115,16 @@ impl OpenLoop {
         }
     }
 
+    /// Begins a part.
+    fn begin(&mut self, rate: f64, seconds: f64) {
+        self.start = Instant::now();
+        self.interval = Duration::from_secs_f64(1.0 / rate.max(0.001));
+        (self.total, self.begun) = ((rate * seconds).ceil() as u64, 0);
+        self.times.clear();
+    }
+
     fn due(&self) -> Instant {
-        self.start + self.interval.mul_f64(self.sent as f64)
+        self.start + self.interval.mul_f64(self.begun as f64)
     }
 
     fn verdict(&self) -> Verdict {
@@ -132,7 +147,12 @@ impl Handler for OpenLoop {
             return Err(Failure::Unexpected(who, element.excerpt()));
         }
         let pair = &mut self.pairs[flow];
+        let before = pair.flow.count();
         pair.flow.arrived(number);
+        // A double is not what was due.
+        if pair.flow.count() == before {
+            return Ok(());
+        }
         self.arrived += 1;
         if let Some(due) = pair.due.pop_front() {
             self.times
@@ -143,29 +163,30 @@ impl Handler for OpenLoop {
 
     fn tick(&mut self, now: Instant, lines: &mut Lines) -> Option<Instant> {
         let count = self.pairs.len() as u64;
-        while self.sent < self.total {
+        while self.begun < self.total {
             let due = self.due();
             if due > now {
                 return Some(due);
             }
             if self.sent - self.arrived.min(self.sent) > MAX_ON_THE_WAY {
-                (self.overrun, self.total) = (true, self.sent);
+                (self.overrun, self.total) = (true, self.begun);
                 break;
             }
-            let number = (self.sent % count) as usize;
+            let number = (self.begun % count) as usize;
             let pair = &mut self.pairs[number];
             self.scratch.clear();
             pair.template.write(pair.sent, &mut self.scratch);
             lines.stanza(2 * number, &self.scratch);
             pair.due.push_back(due);
             pair.sent += 1;
+            self.begun += 1;
             self.sent += 1;
         }
         None
     }
 
     fn finished(&self) -> bool {
-        self.sent >= self.total && self.arrived >= self.sent
+        self.begun >= self.total && self.arrived >= self.sent
     }
 
     fn count(&self) -> u64 {

@@ -11,9 +11,6 @@ use crate::options::LoginOptions;
 use crate::report::{Meter, Report, histogram};
 use crate::scenarios::{Ignore, WARM_UP, after, close_all};
 
-/// For so long no session came online: the run is given up.
-const STALL: Duration = Duration::from_secs(15);
-
 /// Sessions that come and go.
 struct Turnstile {
     /// When the login of each number began.
@@ -36,7 +33,7 @@ pub(crate) fn run(
     // Once around: makes the accounts and derives all keys.
     let plans = fleet.server.plans(0..accounts);
     fleet.bring_online(&plans, &mut Ignore)?;
-    close_all(fleet, accounts)?;
+    close_all(fleet, accounts, &mut Ignore)?;
     let mut turnstile = Turnstile {
         begun: vec![Instant::now(); accounts],
         free: (0..accounts).rev().collect(),
@@ -64,7 +61,7 @@ impl Turnstile {
             if now >= until && in_flight == 0 {
                 return Ok(());
             }
-            if now - last > STALL {
+            if now - last > fleet.server.patience {
                 return Err(Failure::LoginsStalled(0, in_flight));
             }
             if now < until

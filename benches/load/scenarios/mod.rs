@@ -6,6 +6,7 @@ pub(crate) mod latency;
 pub(crate) mod login;
 pub(crate) mod muc;
 pub(crate) mod offline;
+pub(crate) mod presence;
 pub(crate) mod relay;
 
 use std::time::{Duration, Instant};
@@ -19,6 +20,9 @@ use crate::report::Report;
 
 /// The part of a run that warms up, compared to the measured part.
 const WARM_UP: f64 = 0.1;
+
+/// Seconds to wait for the next session to end.
+const CLOSING: f64 = 5.0;
 
 /// A handler for what arrives while there is nothing to expect.
 pub(crate) struct Ignore;
@@ -56,15 +60,23 @@ pub(crate) fn settle(
     Ok(())
 }
 
-/// Ends all sessions and waits a little for the server to follow.
-pub(crate) fn close_all(fleet: &mut Fleet, count: usize) -> Result<(), Failure> {
+/// Ends all sessions and waits for the server to follow. What it still sends is the handler's: the
+/// end of a stream shows that nothing is behind it, no double either.
+pub(crate) fn close_all(
+    fleet: &mut Fleet,
+    count: usize,
+    handler: &mut dyn Handler,
+) -> Result<(), Failure> {
     for who in 0..count {
         fleet.close(who);
     }
-    let (mut gone, end) = (0, after(5.0));
+    let (mut gone, mut end) = (0, after(CLOSING));
     while gone < count && Instant::now() < end {
-        fleet.poll(&mut Ignore, Duration::from_millis(100))?;
-        gone += fleet.take_gone().len();
+        fleet.poll(handler, Duration::from_millis(100))?;
+        let more = fleet.take_gone().len();
+        if more > 0 {
+            (gone, end) = (gone + more, after(CLOSING));
+        }
     }
     Ok(())
 }

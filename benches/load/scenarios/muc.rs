@@ -39,16 +39,21 @@ pub(crate) fn run(
     meter.finish(talk.arrived - before, "delivered_message", report)?;
     talk.stopping = true;
     settle(fleet, &mut talk, report)?;
+    close_all(fleet, sessions, &mut talk)?;
     report.verdict = talk.verdict();
-    close_all(fleet, sessions)
+    Ok(())
 }
 
 fn room(options: &MucOptions, number: usize) -> String {
-    let service = match &options.service {
+    let service = service(options);
+    format!("load-{}-{number}@{service}", std::process::id())
+}
+
+fn service(options: &MucOptions) -> String {
+    match &options.service {
         Some(service) => service.clone(),
         None => format!("conference.{}", options.common.server.domain),
-    };
-    format!("load-{}-{number}@{service}", std::process::id())
+    }
 }
 
 /// Joins all occupants: the first of each room makes it, the others follow.
@@ -93,7 +98,8 @@ impl Handler for Join<'_> {
         let refused = element.attr_is("type", "error");
         match element.name() {
             b"presence" | b"iq" if refused => {
-                return Err(Failure::Unexpected(who, element.excerpt()));
+                let service = service(self.options);
+                return Err(Failure::NoRoom(service, element.excerpt()));
             }
             b"presence" if has_status(element, "201") => {
                 // §10.1.2: the room opens with the settings that the service proposes.

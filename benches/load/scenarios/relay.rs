@@ -74,7 +74,9 @@ pub(crate) fn run(
     fleet.run(&mut relay, Some(after(options.seconds)))?;
     meter.finish(relay.arrived - before, "message", report)?;
     relay.stop(fleet, report)?;
-    close_all(fleet, 2 * options.pairs)
+    close_all(fleet, 2 * options.pairs, &mut relay)?;
+    relay.verdict(fleet, report);
+    Ok(())
 }
 
 /// Brings pairs online and finds how many messages per second they can exchange at most. They stay
@@ -92,6 +94,7 @@ pub(crate) fn saturation(
     fleet.run(&mut relay, Some(after(seconds)))?;
     let rate = (relay.arrived - before) as f64 / begun.elapsed().as_secs_f64();
     relay.stop(fleet, report)?;
+    relay.verdict(fleet, report);
     Ok(rate)
 }
 
@@ -125,12 +128,10 @@ pub(crate) fn online(closed: &Closed, fleet: &mut Fleet) -> Result<Relay, Failur
 }
 
 impl Relay {
-    /// Sends no more, waits for the rest, and fills in what became of the messages.
+    /// Sends no more, and waits for the rest.
     fn stop(&mut self, fleet: &mut Fleet, report: &mut Report) -> Result<(), Failure> {
         self.stopping = true;
-        settle(fleet, self, report)?;
-        self.verdict(fleet, report);
-        Ok(())
+        settle(fleet, self, report)
     }
 
     fn start(&mut self, fleet: &mut Fleet) {
@@ -164,6 +165,7 @@ impl Relay {
         }
     }
 
+    /// Fills in what became of the messages.
     fn verdict(&self, fleet: &Fleet, report: &mut Report) {
         let mut verdict = Verdict::default();
         for pair in &self.pairs {
