@@ -1,0 +1,168 @@
+//! The ways of a stanza through the exchange, with the extensions of the server: one message to one
+//! session, one to all sessions of an account, one presence to all contacts.
+//!
+//! Accounts are put into the registry as if they had been loaded: hashing their passwords under
+//! callgrind would take minutes.
+
+use std::sync::Arc;
+
+use tokio::runtime::{Builder, Runtime};
+use waxwing_benches::stanzas;
+use waxwing_core::account::{Account, Usage};
+use waxwing_core::roster::{Item, Roster};
+use waxwing_core::{Exchange, Session};
+use waxwing_xmpp::Jid;
+use waxwing_xmpp::framing::{Framer, Unit};
+use waxwing_xmpp::subscription::{State, Subscription};
+
+use crate::cases::{Case, Step};
+use crate::{Outcome, stage};
+
+#[path = "../../../src/core/benches/drive/mod.rs"]
+pub mod drive;
+
+/// Sessions of the account that a message is fanned out to.
+const RESOURCES: u32 = 4;
+/// Contacts that see a presence: the mean of a large service.
+const CONTACTS: u32 = 18;
+/// Messages after which a client shows what it has taken.
+const TAKEN_EVERY: u64 = 32;
+
+/// One message.
+pub const ROUTE: Case = Case {
+    name: "route",
+    what: "A message to one session: framed, stamped, routed, queued, taken for writing",
+    deliveries: 1,
+    prepare: || message(1, "juliet@localhost/0"),
+};
+
+/// One message to several sessions.
+pub const FAN_OUT: Case = Case {
+    name: "fan_out",
+    what: "A message to the bare JID of an account with 4 sessions, for each of them",
+    deliveries: RESOURCES,
+    prepare: || message(RESOURCES, "juliet@localhost"),
+};
+
+/// One presence to many.
+pub const BROADCAST: Case = Case {
+    name: "broadcast",
+    what: "A presence to 18 contacts and its own session, for each of the 19",
+    deliveries: CONTACTS + 1,
+    prepare: broadcast,
+};
+
+struct Stage {
+    exchange: Arc<Exchange>,
+    runtime: Runtime,
+    framer: Framer,
+    _directory: tempfile::TempDir,
+}
+
+impl Stage {
+    fn open() -> Outcome<Self> {
+        let directory = tempfile::tempdir()?;
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let config = stage::config(directory.path(), "")?;
+        Ok(Stage {
+            exchange: runtime.block_on(stage::open(&config))?,
+            runtime,
+            framer: drive::opened(),
+            _directory: directory,
+        })
+    }
+
+    /// Makes an account with contacts that see its presence and whose presence it sees.
+    fn account(&self, id: i64, name: &str, contacts: &[&str]) -> Jid {
+        let mut roster = Roster::default();
+        for contact in contacts {
+            let state = State {
+                subscription: Subscription::Both,
+                ..State::default()
+            };
+            let item = Item {
+                state,
+                listed: true,
+                ..Item::default()
+            };
+            drop(roster.put(id, &address(contact), item));
+        }
+        let account = Account::new(id, address(name), roster, Usage::default());
+        self.exchange.registry.insert(account).jid.clone()
+    }
+
+    /// A session that has sent its initial presence.
+    fn online(&self, account: &Jid, resource: &str) -> Arc<Session> {
+        self.runtime.block_on(async {
+            let bound = self.exchange.bind(account, Some(resource), None).await;
+            let session = bound.expect("a session");
+            let mut framer = drive::opened();
+            let Ok(Some(Unit::Stanza(frame))) = framer.next(&mut &b"<presence/>"[..]) else {
+                panic!("a stanza was expected");
+            };
+            let accepted = self.exchange.accept(&session, frame);
+            if let Some(rest) = accepted.expect("no stream error") {
+                rest.await;
+            }
+            session
+        })
+    }
+
+    fn send(&mut self, session: &Arc<Session>, xml: &str) {
+        drive::accept(&self.exchange, &mut self.framer, session, xml);
+    }
+}
+
+fn address(text: &str) -> Jid {
+    Jid::parse(text).expect("an address")
+}
+
+fn message(resources: u32, to: &str) -> Step {
+    let mut stage = Stage::open().expect("an exchange");
+    let romeo = stage.account(1, "romeo@localhost", &[]);
+    let romeo = stage.online(&romeo, "0");
+    let juliet = stage.account(2, "juliet@localhost", &[]);
+    let sessions: Vec<Arc<Session>> = (0..resources)
+        .map(|resource| stage.online(&juliet, &resource.to_string()))
+        .collect();
+    for session in &sessions {
+        drive::take(session);
+    }
+    let xml = stanzas::routed(to);
+    let mut sent = 0;
+    Box::new(move || {
+        stage.send(&romeo, &xml);
+        sent += 1;
+        for session in &sessions {
+            drive::take(session);
+            if sent % TAKEN_EVERY == 0 {
+                drive::show_taken(session, sent);
+            }
+        }
+    })
+}
+
+fn broadcast() -> Step {
+    let mut stage = Stage::open().expect("an exchange");
+    let names: Vec<String> = (0..CONTACTS)
+        .map(|contact| format!("contact{contact}@localhost"))
+        .collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let juliet = stage.account(1, "juliet@localhost", &names);
+    let mut sessions = Vec::new();
+    for (id, name) in (2..).zip(&names) {
+        let contact = stage.account(id, name, &["juliet@localhost"]);
+        sessions.push(stage.online(&contact, "0"));
+    }
+    let juliet = stage.online(&juliet, "0");
+    sessions.push(Arc::clone(&juliet));
+    for session in &sessions {
+        drive::take(session);
+    }
+    Box::new(move || {
+        stage.send(&juliet, stanzas::PRESENCE);
+        for session in &sessions {
+            drive::take(session);
+        }
+    })
+}

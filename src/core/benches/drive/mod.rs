@@ -1,0 +1,50 @@
+//! The exchange driven by hand, one stanza at a time: what `route` and the gates measure.
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use waxwing_benches::stanzas;
+use waxwing_core::outbox::Wake;
+use waxwing_core::{Exchange, Session};
+use waxwing_xmpp::framing::{Framer, Limits, Unit};
+
+/// A stream that has begun.
+pub fn opened() -> Framer {
+    let mut framer = Framer::new(Limits::AFTER_LOGIN);
+    let mut header = stanzas::HEADER;
+    assert!(matches!(
+        framer.next(&mut header),
+        Ok(Some(Unit::Header(_)))
+    ));
+    framer
+}
+
+/// Frames a stanza of a client and has the exchange take it, with nothing to wait for.
+pub fn accept(exchange: &Arc<Exchange>, framer: &mut Framer, session: &Arc<Session>, xml: &str) {
+    let mut input = black_box(xml.as_bytes());
+    let Ok(Some(Unit::Stanza(frame))) = framer.next(&mut input) else {
+        panic!("a stanza was expected");
+    };
+    if let Some(mut rest) = exchange.accept(session, frame).expect("no stream error") {
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(rest.as_mut().poll(&mut cx).is_ready());
+    }
+}
+
+/// Takes what waits to be written to a client.
+pub fn take(session: &Session) {
+    let mut cx = Context::from_waker(Waker::noop());
+    match session.outbox.poll_take(&mut cx, 64) {
+        Poll::Ready(Wake::Bytes(bytes)) => {
+            black_box(bytes);
+        }
+        Poll::Ready(_) | Poll::Pending => panic!("nothing arrived"),
+    }
+}
+
+/// What a client does once in a while: it shows what it has taken.
+pub fn show_taken(session: &Session, probe: u64) {
+    session.outbox.begin_probe(probe);
+    assert!(session.outbox.probe_answered(probe).is_some());
+}
