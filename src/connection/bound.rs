@@ -199,15 +199,18 @@ impl Connection {
             }
             // A client whose own stanzas fill its outbox reads the answers first.
             if self.session.outbox.is_half_full() {
-                self.relieve(self.session.outbox.max_bytes() / 2).await?;
+                Box::pin(self.relieve(self.session.outbox.max_bytes() / 2)).await?;
             }
             let wait = self.stanzas.take(1, rate, burst, now);
             if !wait.is_zero() {
-                self.wait(wait).await?;
+                Box::pin(self.wait(wait)).await?;
                 now = self.now();
             }
         }
-        self.pace(chunk.len()).await?;
+        let wait = self.pace(chunk.len());
+        if !wait.is_zero() {
+            Box::pin(self.wait(wait)).await?;
+        }
         // While a stanza was served or waited for nothing was read: that is not the client's silence.
         self.session.heard_at(self.now());
         Ok(())
@@ -285,23 +288,19 @@ impl Connection {
         }
     }
 
-    /// Slows a client down to its rate: nothing is lost, it is read later.
-    async fn pace(&mut self, bytes: usize) -> Result<(), Ending> {
+    /// How long to wait after so many bytes: a client that is slowed down to its rate is read later,
+    /// and nothing is lost.
+    fn pace(&mut self, bytes: usize) -> Duration {
         let limits = &self.shared.config.load().limits;
         let rate = u32::try_from(limits.bytes_per_second).unwrap_or(u32::MAX);
         let burst = u32::try_from(limits.bytes_burst).unwrap_or(u32::MAX);
-        let wait = self
-            .bytes
-            .take(bytes, rate, burst, self.shared.exchange.clock.elapsed());
-        self.wait(wait).await
+        self.bytes
+            .take(bytes, rate, burst, self.shared.exchange.clock.elapsed())
     }
 
     /// Lets time pass; what the session is sent is written meanwhile.
     async fn wait(&mut self, time: Duration) -> Result<(), Ending> {
-        if time.is_zero() {
-            return Ok(());
-        }
-        let until = Box::pin(tokio::time::sleep(time));
+        let until = tokio::time::sleep(time);
         tokio::pin!(until);
         loop {
             let event = poll_fn(|cx| match until.as_mut().poll(cx) {

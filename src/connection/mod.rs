@@ -83,7 +83,9 @@ pub fn serve<T: Send + 'static>(
     // The negotiation's state is large and lives for moments: boxed, so that it is gone after.
     let negotiation = Box::pin(negotiate(shared, socket, peer, direct_tls));
     async move {
-        if let Some(mut bound) = negotiation.await {
+        // Served where it lies: moving it would take its room twice.
+        let mut bound = negotiation.await;
+        if let Some(bound) = &mut bound {
             bound.serve().await;
         }
         drop(held);
