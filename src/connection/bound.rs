@@ -25,6 +25,9 @@ mod liveness;
 /// Pieces taken from the outbox at a time.
 const BATCH: usize = 64;
 
+/// Bytes that a connection reads before it lets others have their turn.
+const TURN_BYTES: usize = 64 * 1024;
+
 /// What happens next on a connection.
 enum Event {
     Read(Chunk),
@@ -115,9 +118,18 @@ impl Bound {
         if let Some(rest) = rest.take() {
             outcome = connection.input(framer, &rest.chunk[rest.at..]).await;
         }
+        let mut unbroken = 0;
         while outcome.is_ok() {
+            if unbroken >= TURN_BYTES {
+                // Whoever sends without a pause lets the others have their turn.
+                unbroken = 0;
+                tokio::task::yield_now().await;
+            }
             outcome = match connection.event().await {
-                Ok(Event::Read(chunk)) => connection.input(framer, &chunk).await,
+                Ok(Event::Read(chunk)) => {
+                    unbroken += chunk.len();
+                    connection.input(framer, &chunk).await
+                }
                 Ok(Event::End) => Err(Ending::Gone),
                 Ok(Event::Close(how)) => Err(Ending::Close(how)),
                 Ok(Event::Tick) => connection.tick().await,
