@@ -187,11 +187,9 @@ impl Fleet {
                 return Ok(Outcome::Stalled);
             }
             let wake = handler.tick(now, &mut self.lines);
-            let times = [until, wake].into_iter().flatten().min();
-            let wait = times.map_or(Duration::from_secs(1), |time| {
-                time.saturating_duration_since(now)
-            });
-            self.poll(handler, wait.min(Duration::from_secs(1)))?;
+            let second = now + Duration::from_secs(1);
+            let times = [until, wake].into_iter().flatten();
+            self.poll_until(handler, times.fold(second, Instant::min))?;
             self.ticker.tick_at(now, || handler.count().to_string());
         }
     }
@@ -202,10 +200,16 @@ impl Fleet {
         handler: &mut dyn Handler,
         wait: Duration,
     ) -> Result<(), Failure> {
+        self.poll_until(handler, Instant::now() + wait)
+    }
+
+    fn poll_until(&mut self, handler: &mut dyn Handler, end: Instant) -> Result<(), Failure> {
         if self.stop.load(Ordering::Relaxed) {
             return Err(Failure::Interrupted);
         }
         self.flush()?;
+        // Sending has taken its time.
+        let wait = end.saturating_duration_since(Instant::now());
         let timeout = Timespec::try_from(wait).map_err(io::Error::other)?;
         let mut events = std::mem::take(&mut self.events);
         match epoll::wait(&self.epoll, spare_capacity(&mut events), Some(&timeout)) {
