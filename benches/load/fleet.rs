@@ -35,6 +35,8 @@ pub(crate) struct Fleet {
     /// The full JIDs of the sessions.
     pub(crate) jids: Vec<String>,
     pub(crate) ticker: Ticker,
+    /// Whether sessions come online without presence.
+    pub(crate) without_presence: bool,
     epoll: OwnedFd,
     connections: Vec<Option<Connection>>,
     keys: KeyCache,
@@ -59,6 +61,7 @@ impl Fleet {
             lines: Lines::default(),
             jids: Vec::new(),
             ticker,
+            without_presence: false,
             epoll: epoll::create(epoll::CreateFlags::CLOEXEC).map_err(io::Error::from)?,
             connections: Vec::new(),
             keys: KeyCache::default(),
@@ -365,7 +368,9 @@ impl Fleet {
             connection.stage = Stage::Syncing;
             connection.handled = self.server.sm.then_some(0);
         }
-        self.lines.stanza(who, b"<presence/>");
+        if !self.without_presence {
+            self.lines.stanza(who, b"<presence/>");
+        }
         let ping = format!(
             "<iq type='get' id='sync' to='{}'><ping xmlns='urn:xmpp:ping'/></iq>",
             self.server.domain
