@@ -61,6 +61,7 @@ pub(crate) fn run(
                 report.figure(format!("at_{percent}_percent_{name}"), value);
             }
         }
+        report.faults.append(&mut part.faults);
         report.percentiles(&format!("at_{percent}_percent"), &open.times);
         report.percentiles(&format!("at_{percent}_percent_sent_late"), &open.late);
         if open.overrun {
