@@ -35,6 +35,8 @@ pub(crate) struct Fleet {
     /// The full JIDs of the sessions.
     pub(crate) jids: Vec<String>,
     pub(crate) ticker: Ticker,
+    /// Whether sessions come online without presence.
+    pub(crate) without_presence: bool,
     epoll: OwnedFd,
     connections: Vec<Option<Connection>>,
     keys: KeyCache,
@@ -59,6 +61,7 @@ impl Fleet {
             lines: Lines::default(),
             jids: Vec::new(),
             ticker,
+            without_presence: false,
             epoll: epoll::create(epoll::CreateFlags::CLOEXEC).map_err(io::Error::from)?,
             connections: Vec::new(),
             keys: KeyCache::default(),
@@ -187,11 +190,9 @@ impl Fleet {
                 return Ok(Outcome::Stalled);
             }
             let wake = handler.tick(now, &mut self.lines);
-            let times = [until, wake].into_iter().flatten().min();
-            let wait = times.map_or(Duration::from_secs(1), |time| {
-                time.saturating_duration_since(now)
-            });
-            self.poll(handler, wait.min(Duration::from_secs(1)))?;
+            let second = now + Duration::from_secs(1);
+            let times = [until, wake].into_iter().flatten();
+            self.poll_until(handler, times.fold(second, Instant::min))?;
             self.ticker.tick_at(now, || handler.count().to_string());
         }
     }
@@ -202,10 +203,16 @@ impl Fleet {
         handler: &mut dyn Handler,
         wait: Duration,
     ) -> Result<(), Failure> {
+        self.poll_until(handler, Instant::now() + wait)
+    }
+
+    fn poll_until(&mut self, handler: &mut dyn Handler, end: Instant) -> Result<(), Failure> {
         if self.stop.load(Ordering::Relaxed) {
             return Err(Failure::Interrupted);
         }
         self.flush()?;
+        // Sending has taken its time.
+        let wait = end.saturating_duration_since(Instant::now());
         let timeout = Timespec::try_from(wait).map_err(io::Error::other)?;
         let mut events = std::mem::take(&mut self.events);
         match epoll::wait(&self.epoll, spare_capacity(&mut events), Some(&timeout)) {
@@ -361,7 +368,9 @@ impl Fleet {
             connection.stage = Stage::Syncing;
             connection.handled = self.server.sm.then_some(0);
         }
-        self.lines.stanza(who, b"<presence/>");
+        if !self.without_presence {
+            self.lines.stanza(who, b"<presence/>");
+        }
         let ping = format!(
             "<iq type='get' id='sync' to='{}'><ping xmlns='urn:xmpp:ping'/></iq>",
             self.server.domain

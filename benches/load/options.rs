@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use clap::builder::RangedU64ValueParser;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
@@ -40,6 +41,19 @@ impl Options {
             return Err("--contacts must be even and less than --accounts");
         }
         Ok(())
+    }
+}
+
+/// From 1 to so many.
+fn some(most: u64) -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(1..=most)
+}
+
+/// A time or a rate.
+pub(crate) fn not_negative(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if (0.0..=1e9).contains(&number) => Ok(number),
+        _ => Err("not a number from 0 to 1000000000".to_owned()),
     }
 }
 
@@ -98,13 +112,13 @@ pub(crate) struct RelayOptions {
     #[command(flatten)]
     pub(crate) common: Common,
     /// Pairs of sessions.
-    #[arg(long, default_value_t = 100)]
+    #[arg(long, default_value_t = 100, value_parser = some(u64::MAX))]
     pub(crate) pairs: usize,
     /// Messages that a sender sends in one write; the next follow when all of them have arrived.
     #[arg(long, default_value_t = 1)]
     pub(crate) window: u64,
     /// How long to measure, after a tenth of it for warming up.
-    #[arg(long, default_value_t = 10.0)]
+    #[arg(long, default_value_t = 10.0, value_parser = not_negative)]
     pub(crate) seconds: f64,
     /// The size of a message in bytes.
     #[arg(long, default_value_t = 369)]
@@ -126,7 +140,7 @@ pub(crate) struct IdleOptions {
     #[arg(long, default_value_t = 10_000)]
     pub(crate) sessions: usize,
     /// Seconds of quiet before memory is read.
-    #[arg(long, default_value_t = 2.0)]
+    #[arg(long, default_value_t = 2.0, value_parser = not_negative)]
     pub(crate) rest: f64,
 }
 
@@ -139,7 +153,7 @@ pub(crate) struct LoginOptions {
     #[arg(long, default_value_t = 200)]
     pub(crate) accounts: usize,
     /// How long to measure, after a tenth of it for warming up.
-    #[arg(long, default_value_t = 10.0)]
+    #[arg(long, default_value_t = 10.0, value_parser = not_negative)]
     pub(crate) seconds: f64,
 }
 
@@ -149,10 +163,10 @@ pub(crate) struct OfflineOptions {
     #[command(flatten)]
     pub(crate) common: Common,
     /// Sessions that send.
-    #[arg(long, default_value_t = 128)]
+    #[arg(long, default_value_t = 128, value_parser = some(u64::MAX))]
     pub(crate) senders: usize,
     /// Accounts that are absent.
-    #[arg(long, default_value_t = 64)]
+    #[arg(long, default_value_t = 64, value_parser = some(u64::MAX))]
     pub(crate) recipients: usize,
     /// Messages of each sender.
     #[arg(long, default_value_t = 200)]
@@ -164,7 +178,7 @@ pub(crate) struct OfflineOptions {
     #[arg(long, default_value_t = 369)]
     pub(crate) size: usize,
     /// Seconds to look for messages that come twice, after everything has come.
-    #[arg(long, default_value_t = 2.0)]
+    #[arg(long, default_value_t = 2.0, value_parser = not_negative)]
     pub(crate) watch: f64,
     /// Count the server's fsync calls with strace, which makes everything else slower.
     #[arg(long, requires = "pids")]
@@ -177,16 +191,16 @@ pub(crate) struct LatencyOptions {
     #[command(flatten)]
     pub(crate) common: Common,
     /// Pairs of sessions.
-    #[arg(long, default_value_t = 100)]
+    #[arg(long, default_value_t = 100, value_parser = some(u64::MAX))]
     pub(crate) pairs: usize,
     /// Parts of the highest rate, in percent.
     #[arg(long, value_delimiter = ',', default_value = "10,50,80")]
     pub(crate) percent: Vec<u8>,
     /// The highest rate in messages per second; found by a closed loop if not given.
-    #[arg(long)]
+    #[arg(long, value_parser = not_negative)]
     pub(crate) rate: Option<f64>,
     /// How long each part takes.
-    #[arg(long, default_value_t = 5.0)]
+    #[arg(long, default_value_t = 5.0, value_parser = not_negative)]
     pub(crate) seconds: f64,
     /// The size of a message in bytes.
     #[arg(long, default_value_t = 369)]
@@ -205,19 +219,19 @@ pub(crate) struct MucOptions {
     #[arg(long)]
     pub(crate) service: Option<String>,
     /// Rooms.
-    #[arg(long, default_value_t = 1, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
+    #[arg(long, default_value_t = 1, value_parser = some(u64::MAX))]
     pub(crate) rooms: usize,
     /// Occupants of each room.
-    #[arg(long, default_value_t = 30, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=2000))]
+    #[arg(long, default_value_t = 30, value_parser = some(2000))]
     pub(crate) occupants: usize,
     /// Messages on the way in each room.
     #[arg(long, default_value_t = 4)]
     pub(crate) on_the_way: u64,
     /// Messages per second in all rooms together, instead of a closed loop.
-    #[arg(long)]
+    #[arg(long, value_parser = not_negative)]
     pub(crate) rate: Option<f64>,
     /// How long to measure, after a tenth of it for warming up.
-    #[arg(long, default_value_t = 10.0)]
+    #[arg(long, default_value_t = 10.0, value_parser = not_negative)]
     pub(crate) seconds: f64,
     /// The size of a message in bytes.
     #[arg(long, default_value_t = 369)]
@@ -237,13 +251,25 @@ pub(crate) struct PresenceOptions {
     #[arg(long, default_value_t = 18)]
     pub(crate) contacts: usize,
     /// How long to measure changes of presence, after a tenth of it for warming up.
-    #[arg(long, default_value_t = 10.0)]
+    #[arg(long, default_value_t = 10.0, value_parser = not_negative)]
     pub(crate) seconds: f64,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nonsense_is_refused() {
+        let parse = |more: &str| {
+            let arguments = format!("waxwing-load latency --server 127.0.0.1:1 {more}");
+            Options::try_parse_from(arguments.split(' ')).map(|_| ())
+        };
+        assert!(parse("--seconds 0.5 --pairs 1 --rate 10").is_ok());
+        for more in ["--seconds=-1", "--seconds=nan", "--rate=inf", "--pairs=0"] {
+            assert!(parse(more).is_err(), "{more}");
+        }
+    }
 
     #[test]
     fn contacts_must_be_possible() {

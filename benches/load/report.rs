@@ -151,10 +151,17 @@ impl Meter<'_> {
         })
     }
 
-    /// Ends, and records what each of `count` things cost. `thing`: its name in figures.
+    /// Ends, and records what each of `count` things cost; without any, that is a fault. `thing`:
+    /// its name in figures.
     pub(crate) fn finish(&self, count: u64, thing: &str, report: &mut Report) -> io::Result<()> {
         let seconds = self.begun.elapsed().as_secs_f64();
-        let each = |cpu: f64| cpu * 1e6 / count.max(1) as f64;
+        if count == 0 {
+            report
+                .faults
+                .push(format!("there was no {thing} to measure"));
+            return Ok(());
+        }
+        let each = |cpu: f64| cpu * 1e6 / count as f64;
         report.figure(format!("{thing}s"), count as f64);
         report.figure(format!("{thing}s_per_second"), count as f64 / seconds);
         if !self.pids.is_empty() {
@@ -169,5 +176,23 @@ impl Meter<'_> {
         let busy = own.total() / seconds * 100.0;
         report.figure(format!("client_busy_percent_for_{thing}s"), busy);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_costs_nothing_and_is_a_fault() {
+        let mut report = Report::new("", "");
+        let meter = Meter::start(&[]).unwrap();
+        meter.finish(0, "message", &mut report).unwrap();
+        assert!(report.value("client_us_per_message").is_none());
+        assert!(!report.is_correct());
+        let mut report = Report::new("", "");
+        meter.finish(2, "message", &mut report).unwrap();
+        assert_eq!(report.value("messages"), Some(2.0));
+        assert!(report.is_correct());
     }
 }

@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use crate::login::Plan;
+use crate::options::not_negative;
 use crate::sasl::Mechanism;
 
 /// Connections from one source address, at most: its ports are about 28 000.
@@ -59,7 +60,7 @@ pub(crate) struct ServerOptions {
     #[arg(long, default_value_t = 32)]
     pub(crate) in_flight: usize,
     /// Seconds without any progress after which the run is given up.
-    #[arg(long, default_value_t = 15.0)]
+    #[arg(long, default_value_t = 15.0, value_parser = not_negative)]
     pub(crate) patience: f64,
     /// Loopback addresses to connect from, 127.0.0.1 and on; default: as many as needed.
     #[arg(long)]

@@ -2,9 +2,12 @@
 //! timed from the moment at which it was due, so that a stall is seen by all that it delays.
 
 use std::collections::VecDeque;
+use std::io;
+use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
+use rustix::thread::set_current_timer_slack;
 
 use crate::check::{Flow, Verdict};
 use crate::element::Element;
@@ -42,6 +45,9 @@ pub(crate) fn run(
         None => relay::saturation(&closed, options.seconds.min(4.0), fleet, report)?,
     };
     report.figure("saturation_messages_per_second", saturation);
+    // The kernel may wake a sleeper late, by 50 us, so as to wake several at once: no message would
+    // be sent when it is due.
+    set_current_timer_slack(NonZeroU64::new(1)).map_err(io::Error::from)?;
     let pids = fleet.server.pids.clone();
     let mut open = OpenLoop::new(options, fleet);
     for percent in &options.percent {
@@ -55,7 +61,9 @@ pub(crate) fn run(
                 report.figure(format!("at_{percent}_percent_{name}"), value);
             }
         }
+        report.faults.append(&mut part.faults);
         report.percentiles(&format!("at_{percent}_percent"), &open.times);
+        report.percentiles(&format!("at_{percent}_percent_sent_late"), &open.late);
         if open.overrun {
             report
                 .faults
@@ -90,6 +98,8 @@ struct OpenLoop {
     arrived: u64,
     overrun: bool,
     times: Histogram<u64>,
+    /// How long after it was due a message was sent: this side's part of the time.
+    late: Histogram<u64>,
     scratch: Vec<u8>,
 }
 
@@ -101,8 +111,12 @@ impl OpenLoop {
             sent: 0,
             flow: Flow::default(),
         };
+        OpenLoop::of((0..options.pairs).map(pair).collect())
+    }
+
+    fn of(pairs: Vec<Pair>) -> OpenLoop {
         OpenLoop {
-            pairs: (0..options.pairs).map(pair).collect(),
+            pairs,
             start: Instant::now(),
             interval: Duration::ZERO,
             total: 0,
@@ -111,6 +125,7 @@ impl OpenLoop {
             arrived: 0,
             overrun: false,
             times: histogram(),
+            late: histogram(),
             scratch: Vec::new(),
         }
     }
@@ -121,6 +136,7 @@ impl OpenLoop {
         self.interval = Duration::from_secs_f64(1.0 / rate.max(0.001));
         (self.total, self.begun) = ((rate * seconds).ceil() as u64, 0);
         self.times.clear();
+        self.late.clear();
     }
 
     fn due(&self) -> Instant {
@@ -178,6 +194,7 @@ impl Handler for OpenLoop {
             pair.template.write(pair.sent, &mut self.scratch);
             lines.stanza(2 * number, &self.scratch);
             pair.due.push_back(due);
+            self.late.saturating_record((now - due).as_micros() as u64);
             pair.sent += 1;
             self.begun += 1;
             self.sent += 1;
@@ -191,5 +208,33 @@ impl Handler for OpenLoop {
 
     fn count(&self) -> u64 {
         self.arrived
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_late_message_is_timed_from_when_it_was_due() {
+        let pair = |number| Pair {
+            template: Template::new("a@b/c", "chat", number, 0),
+            due: VecDeque::new(),
+            sent: 0,
+            flow: Flow::default(),
+        };
+        let mut open = OpenLoop::of((0..2).map(pair).collect());
+        let mut lines = Lines::default();
+        lines.resize(4);
+        open.begin(1000.0, 0.02);
+        // As if nothing had happened for 10 ms.
+        let now = open.start + Duration::from_millis(10);
+        let next = open.tick(now, &mut lines);
+        assert_eq!(next, Some(open.start + Duration::from_millis(11)));
+        assert_eq!((open.begun, open.total), (11, 20));
+        let late: Vec<_> = open.pairs[0].due.iter().map(|due| now - *due).collect();
+        let every_other = [10, 8, 6, 4, 2, 0].map(Duration::from_millis);
+        assert_eq!(late, every_other);
+        assert!(open.late.max() >= 10_000);
     }
 }

@@ -1,6 +1,7 @@
 //! `login`: sessions come and go. Each login is a new connection, TLS without resumption if asked
 //! for, SASL, binding, presence, and a ping that says that all of it was done.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
@@ -15,8 +16,8 @@ use crate::scenarios::{Ignore, WARM_UP, after, close_all};
 struct Turnstile {
     /// When the login of each number began.
     begun: Vec<Instant>,
-    /// Numbers that are free.
-    free: Vec<usize>,
+    /// Numbers that are free; the longest first.
+    free: VecDeque<usize>,
     logins: u64,
     times: Histogram<u64>,
 }
@@ -36,7 +37,7 @@ pub(crate) fn run(
     close_all(fleet, accounts, &mut Ignore)?;
     let mut turnstile = Turnstile {
         begun: vec![Instant::now(); accounts],
-        free: (0..accounts).rev().collect(),
+        free: (0..accounts).collect(),
         logins: 0,
         times: histogram(),
     };
@@ -66,7 +67,7 @@ impl Turnstile {
             }
             if now < until
                 && in_flight < fleet.server.in_flight
-                && let Some(who) = self.free.pop()
+                && let Some(who) = self.free.pop_front()
             {
                 let mut plan = fleet.server.plan(who);
                 plan.register = false;

@@ -55,6 +55,7 @@ pub(super) const FIGURES: &[(&str, &[&str])] = &[
             "at_10_percent_p50_us",
             "at_10_percent_p99_us",
             "at_10_percent_p99_9_us",
+            "at_10_percent_sent_late_p50_us",
             "at_50_percent_p50_us",
             "at_50_percent_p99_us",
             "at_80_percent_p50_us",
