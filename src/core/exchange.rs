@@ -244,7 +244,7 @@ impl Exchange {
             return;
         };
         let gone = || {
-            tracing::warn!("a message could not be kept, and its sender is not there to be told");
+            tracing::debug!("a message could not be kept, and its sender is not there to be told");
         };
         let Some(account) = self.registry.get(sender.bare()) else {
             return gone();

@@ -6,8 +6,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use minidom::Element;
 use waxwing_xmpp::builder::With;
+use waxwing_xmpp::dom::escape_attr;
 use waxwing_xmpp::error::StreamCondition;
 use waxwing_xmpp::stanza::{Frame, IqType};
 use waxwing_xmpp::{Jid, Stanza, StanzaError, StreamError, ns};
@@ -194,17 +196,15 @@ fn shares_presence(account: &Account, to: &Jid, asker: &Jid) -> bool {
     })
 }
 
-/// The ping by which the server asks a client whether it lives and what it has taken (XEP-0199).
+/// The ping by which the server asks a client whether it lives and what it has taken (XEP-0199), as
+/// it is written.
 #[must_use]
-pub fn probe(domain: &str, to: &str, id: u64) -> Stanza {
-    let ping = Element::builder("iq", ns::CLIENT)
-        .with("type", "get")
-        .with("from", domain)
-        .with("to", to)
-        .with("id", format!("{PROBE_PREFIX}{id:x}"))
-        .append(Element::bare("ping", "urn:xmpp:ping"))
-        .build();
-    Stanza::from_element(&ping)
+pub fn probe(domain: &str, to: &str, id: u64) -> Bytes {
+    let (domain, to) = (escape_attr(domain), escape_attr(to));
+    Bytes::from(format!(
+        "<iq type='get' from='{domain}' to='{to}' id='{PROBE_PREFIX}{id:x}'>\
+         <ping xmlns='urn:xmpp:ping'/></iq>"
+    ))
 }
 
 fn parse_probe(id: &str) -> Option<u64> {

@@ -34,7 +34,7 @@ impl Connection {
             return;
         };
         let ping = iq::probe(exchange.domain.as_str(), self.session.jid.as_str(), id);
-        self.io.queue(ping.bytes().clone());
+        self.io.queue(ping);
         self.last_probe = Some(self.now());
         self.probed = self.last_probe;
         self.tick_within(self.shared.config.load().limits.ping_timeout);
