@@ -175,9 +175,10 @@ mod tests {
     fn threads_count_while_they_live_and_after() {
         let me = [std::process::id()];
         let before = Usage::read(&me).unwrap();
-        std::thread::spawn(|| work(0.1)).join().unwrap();
+        std::thread::spawn(|| work(0.4)).join().unwrap();
         let used = Usage::read(&me).unwrap().since(&before).total();
-        assert!(used > 0.05, "{used}");
+        // Other tests start and end threads and processes meanwhile: each makes this less sure.
+        assert!(used > 0.1, "{used}");
     }
 
     #[test]

@@ -200,6 +200,8 @@ impl Handler for Relay {
                 self.arrived += 1;
             }
             Arrival::Error => return Err(Failure::Unexpected(who, element.excerpt())),
+            // Servers acknowledge to recipients too, what those have sent.
+            Arrival::Other if !who.is_multiple_of(2) => return Ok(()),
             Arrival::Other => {
                 if !self.pairs[number].acks.element(who, element, lines)? {
                     return Ok(());
@@ -234,5 +236,39 @@ impl Handler for Relay {
 
     fn count(&self) -> u64 {
         self.arrived
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_the_sender_is_told_acknowledges() {
+        let mut relay = Relay {
+            pairs: vec![Pair {
+                template: Template::new("a@b/c", "chat", 0, 0),
+                sent: 0,
+                flow: Flow::default(),
+                acks: Acks::default(),
+            }],
+            window: 3,
+            ack_every: 3,
+            arrived: 0,
+            stopping: false,
+            asked: None,
+            scratch: Vec::new(),
+        };
+        let mut lines = Lines::default();
+        lines.resize(2);
+        relay.burst(0, &mut lines);
+        relay.stopping = true;
+        for (who, h, behind) in [(0, 2, 1), (1, 0, 1), (0, 3, 0), (1, 0, 0)] {
+            let ack = format!("<a h='{h}'/>");
+            relay
+                .element(who, Element(ack.as_bytes()), &mut lines)
+                .unwrap();
+            assert_eq!(relay.pairs[0].acks.behind(0, &lines), behind);
+        }
     }
 }
