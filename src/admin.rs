@@ -74,28 +74,38 @@ fn socket_path(data: &Path) -> PathBuf {
     data.join("admin.sock")
 }
 
-/// Calls `with` with a path to the socket that the kernel takes: a deep data directory is named
-/// by its descriptor.
-async fn reach<T>(
-    data: &Path,
-    with: impl AsyncFnOnce(PathBuf) -> std::io::Result<T>,
-) -> std::io::Result<T> {
-    let path = socket_path(data);
-    if path.as_os_str().len() <= MAX_SOCKET_PATH {
-        return with(path).await;
+/// A path to the socket that the kernel takes: a deep data directory is named by its descriptor.
+struct ShortPath {
+    path: PathBuf,
+    /// What the path leads through.
+    _directory: Option<std::fs::File>,
+}
+
+impl ShortPath {
+    fn of(data: &Path) -> std::io::Result<Self> {
+        let mut path = socket_path(data);
+        let mut opened = None;
+        if path.as_os_str().len() > MAX_SOCKET_PATH {
+            let directory = std::fs::File::open(data)?;
+            path = socket_path(Path::new(&format!(
+                "/proc/self/fd/{}",
+                directory.as_raw_fd()
+            )));
+            opened = Some(directory);
+        }
+        Ok(ShortPath {
+            path,
+            _directory: opened,
+        })
     }
-    let directory = std::fs::File::open(data)?;
-    let short = format!("/proc/self/fd/{}", directory.as_raw_fd());
-    let outcome = with(socket_path(Path::new(&short))).await;
-    drop(directory);
-    outcome
 }
 
 /// Makes the socket. Whoever gets here holds the lock of the database, so that a socket that is
 /// there is left from an earlier run. The data directory is its owner's alone.
-pub async fn listen(data: &Path) -> std::io::Result<UnixListener> {
+pub fn listen(data: &Path) -> std::io::Result<UnixListener> {
     remove(data);
-    reach(data, async |path| UnixListener::bind(path)).await
+    let short = ShortPath::of(data)?;
+    UnixListener::bind(&short.path)
 }
 
 /// Removes the socket.
@@ -142,9 +152,14 @@ async fn answer(shared: &Shared, mut stream: UnixStream) -> std::io::Result<()> 
     writer.write_all(&text).await
 }
 
+async fn connect(data: &Path) -> std::io::Result<UnixStream> {
+    let short = ShortPath::of(data)?;
+    UnixStream::connect(&short.path).await
+}
+
 /// Asks the running server. `None`: none runs.
 pub async fn ask(data: &Path, request: &Request) -> std::io::Result<Option<Response>> {
-    let mut stream = match reach(data, async |path| UnixStream::connect(path).await).await {
+    let mut stream = match connect(data).await {
         Ok(stream) => stream,
         Err(error)
             if matches!(
@@ -282,7 +297,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let deep = directory.path().join("d".repeat(MAX_SOCKET_PATH));
         std::fs::create_dir(&deep).unwrap();
-        let listener = listen(&deep).await.unwrap();
+        let listener = listen(&deep).unwrap();
         let answer = async {
             let (stream, _) = listener.accept().await.unwrap();
             let mut stream = BufReader::new(stream);

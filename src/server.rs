@@ -208,7 +208,7 @@ pub async fn serve(
     let (stop, stopping) = watch::channel(false);
     let (alive, mut ended) = mpsc::channel(1);
     let listeners = bind(&config)?;
-    let socket = admin::listen(&config.data).await?;
+    let socket = admin::listen(&config.data)?;
     let shared = Arc::new(Shared {
         tls: TlsContext::load(&config, SystemTime::now())?,
         wheel: Wheel::new(Arc::clone(&exchange.clock)),
