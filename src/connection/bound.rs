@@ -25,7 +25,7 @@ mod liveness;
 /// Pieces taken from the outbox at a time.
 const BATCH: usize = 64;
 
-/// Bytes that a connection reads before it lets others have their turn.
+/// Bytes that a connection reads in one turn, before others have theirs.
 const TURN_BYTES: usize = 64 * 1024;
 
 /// What happens next on a connection.
@@ -60,9 +60,7 @@ struct Connection {
     io: Io,
     /// When the wheel wakes this connection next, in seconds of the monotonic clock.
     tick_at: Option<u64>,
-    /// When the ping that is on its way was sent.
-    probed: Option<Duration>,
-    /// When the last ping was sent.
+    /// When the last ping was sent; the outbox knows whether it is still on its way.
     last_probe: Option<Duration>,
     /// Since when the socket takes nothing, and what it had taken by then.
     stalled: Option<(Duration, u64)>,
@@ -84,7 +82,6 @@ impl Bound {
             session,
             io: reader.io,
             tick_at: None,
-            probed: None,
             last_probe: None,
             stalled: None,
             stanzas: Bucket::full(limits.stanzas_burst, now),
@@ -118,16 +115,15 @@ impl Bound {
         if let Some(rest) = rest.take() {
             outcome = connection.input(framer, &rest.chunk[rest.at..]).await;
         }
-        let mut unbroken = 0;
+        let mut turn = 0;
         while outcome.is_ok() {
-            if unbroken >= TURN_BYTES {
-                // Whoever sends without a pause lets the others have their turn.
-                unbroken = 0;
+            if turn >= TURN_BYTES {
+                turn = 0;
                 tokio::task::yield_now().await;
             }
             outcome = match connection.event().await {
                 Ok(Event::Read(chunk)) => {
-                    unbroken += chunk.len();
+                    turn += chunk.len();
                     connection.input(framer, &chunk).await
                 }
                 Ok(Event::End) => Err(Ending::Gone),
@@ -177,7 +173,7 @@ impl Connection {
                 .poll_take(cx, if writable { BATCH } else { 0 })
             {
                 Poll::Ready(Wake::Bytes(pieces)) => {
-                    pieces.joined().for_each(|piece| self.io.queue(piece));
+                    pieces.write(|piece| self.io.queue(piece));
                     self.ask_what_was_taken();
                 }
                 Poll::Ready(Wake::Close(how)) => return Poll::Ready(Ok(Event::Close(how))),
@@ -252,11 +248,8 @@ impl Connection {
         if self.session.is_draining() {
             Box::pin(self.drain()).await?;
         }
-        if self.probed.is_some() && !self.session.outbox.is_probing() {
-            // It answered; what it was given since is asked for anew.
-            self.probed = None;
-            self.ask_what_was_taken();
-        }
+        // If it was the answer to a ping, what the client was given since is asked for anew.
+        self.ask_what_was_taken();
         Ok(())
     }
 

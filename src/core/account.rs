@@ -37,8 +37,8 @@ pub struct State {
     pub mailbox: Usage,
     /// The newest row appended to its mailbox since it was loaded.
     pub last_row: i64,
-    /// How many times a session began to take messages to the bare JID: what tells whether a
-    /// session was there when a message was handed out.
+    /// How many available presences there were: what tells whether a session was there when a
+    /// message was handed out.
     pub arrivals: u64,
     /// Whether it was removed while it was loaded: nothing may be stored for it.
     pub removed: bool,

@@ -63,7 +63,8 @@ impl Exchange {
             let has_mail = state.may_have_mail();
             let draining = state.sessions.iter().any(|bound| bound.draining.is_some());
             let took_before = state.sessions.iter().any(Bound::takes_bare);
-            let arrival = state.arrivals + 1;
+            state.arrivals += 1;
+            let arrival = state.arrivals;
             let Some(bound) = state.bound(session.reference) else {
                 return Ok(());
             };
@@ -74,13 +75,10 @@ impl Exchange {
                 priority,
             };
             let initial = bound.presence.replace(available).is_none();
-            let arrived = bound.takes_since.unwrap_or(arrival);
-            let takes_since = (priority >= 0).then_some(arrived);
-            bound.takes_since = takes_since;
+            bound.takes_since = (priority >= 0).then(|| bound.takes_since.unwrap_or(arrival));
             if bound.takes_bare() && has_mail && !draining && (initial || !took_before) {
                 bound.set_draining(Some(Drain { after: 0 }));
             }
-            state.arrivals = state.arrivals.max(takes_since.unwrap_or(0));
             let subscribers: Vec<Jid> = state.roster.subscribers().cloned().collect();
             let others: Vec<(Arc<Session>, Stanza)> = state
                 .available()

@@ -36,7 +36,6 @@ impl Connection {
         let ping = iq::probe(exchange.domain.as_str(), self.session.jid.as_str(), id);
         self.io.queue(ping);
         self.last_probe = Some(self.now());
-        self.probed = self.last_probe;
         self.tick_within(self.shared.config.load().limits.ping_timeout);
     }
 
@@ -64,18 +63,17 @@ impl Connection {
         if self.tick_at.is_some_and(|at| now.as_secs() >= at) {
             self.tick_at = None;
         }
-        if !self.session.outbox.is_probing() {
-            self.probed = None;
-        }
+        let probing = self.session.outbox.is_probing();
         let limits = &self.shared.config.load_full().limits;
         let silence = self.session.silent_for(now);
         let late = |since: Duration| now.saturating_sub(since) >= limits.ping_timeout;
-        let overdue = self.probed.is_some_and(late) && silence >= limits.ping_timeout;
+        let overdue =
+            probing && self.last_probe.is_some_and(late) && silence >= limits.ping_timeout;
         self.check_stall()?;
         if overdue {
             return Err(StreamError::new(StreamCondition::ConnectionTimeout).into());
         }
-        if self.probed.is_none() {
+        if !probing {
             if silence >= limits.ping_after_silence {
                 self.session.outbox.shrink();
                 self.probe();
@@ -84,9 +82,10 @@ impl Connection {
             }
         }
         if self.tick_at.is_none() {
-            let next = match self.probed {
-                Some(_) => limits.ping_timeout,
-                None => limits.ping_after_silence.saturating_sub(silence),
+            let next = if probing {
+                limits.ping_timeout
+            } else {
+                limits.ping_after_silence.saturating_sub(silence)
             };
             self.tick_within(next);
         }

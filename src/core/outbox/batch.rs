@@ -13,19 +13,17 @@ pub struct Batch(pub(super) VecDeque<Waiting>);
 const JOINED_BYTES: usize = 32 * 1024;
 
 impl Batch {
-    /// What is to be written: the pieces, as one if together they are small.
-    pub fn joined(self) -> impl Iterator<Item = Bytes> {
+    /// Hands over what is to be written: the pieces, as one if together they are small.
+    pub fn write(self, mut queue: impl FnMut(Bytes)) {
         let bytes = self.0.iter().map(|waiting| waiting.stanza.len()).sum();
-        let (joined, rest) = if self.0.len() > 1 && bytes <= JOINED_BYTES {
-            let mut joined = Vec::with_capacity(bytes);
-            for waiting in &self.0 {
-                joined.extend_from_slice(&waiting.stanza);
-            }
-            (Some(Bytes::from(joined)), None)
-        } else {
-            (None, Some(self.into_iter()))
-        };
-        joined.into_iter().chain(rest.into_iter().flatten())
+        if self.0.len() == 1 || bytes > JOINED_BYTES {
+            return self.into_iter().for_each(queue);
+        }
+        let mut joined = Vec::with_capacity(bytes);
+        for waiting in &self.0 {
+            joined.extend_from_slice(&waiting.stanza);
+        }
+        queue(Bytes::from(joined));
     }
 }
 

@@ -236,18 +236,31 @@ impl Scanner {
         rules: &Rules<'_>,
         is_empty: bool,
     ) -> Result<Step, Reason> {
+        let has_prefixes = self.tag_prefix_len > 0 || self.has_prefixed_attributes;
+        // Nobody asks for the names further inside.
+        if has_prefixes || self.open.len() <= 2 {
+            self.name_element(bytes, rules, is_empty)?;
+        }
+        if self.is_header {
+            return Ok(Step::Done(Finish::Header));
+        }
+        if is_empty {
+            return Ok(self.close());
+        }
+        Ok(Step::Go(State::Content))
+    }
+
+    /// Resolves the prefixes of the start tag at hand, and notes the root or its child.
+    fn name_element(
+        &mut self,
+        bytes: &[u8],
+        rules: &Rules<'_>,
+        is_empty: bool,
+    ) -> Result<(), Reason> {
         let Some(name) = self.innermost().map(Open::name) else {
             return Err(Reason::MalformedTag);
         };
-        let depth = self.open.len();
         let prefix_len = usize::from(self.tag_prefix_len);
-        if depth > 2 && prefix_len == 0 && !self.has_prefixed_attributes {
-            // Nothing to resolve, and nobody asks for its name.
-            return Ok(match is_empty {
-                true => self.close(),
-                false => Step::Go(State::Content),
-            });
-        }
         let prefix = Span::new(name.start(), name.start() + prefix_len);
         let resolved = self.resolve(bytes, prefix.of(bytes), rules.around);
         let (namespace, _) = match resolved {
@@ -261,18 +274,12 @@ impl Scanner {
             0 => name,
             _ => Span::new(prefix.end() + 1, name.end()),
         };
-        match depth {
+        match self.open.len() {
             1 => self.enter_root(bytes, local, namespace, is_empty),
             2 => self.enter_child(bytes, local, namespace, rules.around),
             _ => {}
         }
-        if self.is_header {
-            return Ok(Step::Done(Finish::Header));
-        }
-        if is_empty {
-            return Ok(self.close());
-        }
-        Ok(Step::Go(State::Content))
+        Ok(())
     }
 
     /// Ends the innermost element.

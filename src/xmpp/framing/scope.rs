@@ -146,9 +146,6 @@ impl Scope {
         prefix: &[u8],
         around: Surroundings<'_>,
     ) -> Result<(Namespace, Identity), Reason> {
-        if self.declarations.is_empty() && prefix.is_empty() {
-            return Ok((Namespace::Content, Identity::CONTENT));
-        }
         let has_prefix = |d: &&Declaration| {
             usize::from(d.prefix_len) == prefix.len() && d.prefix().of(bytes) == prefix
         };
