@@ -141,13 +141,23 @@ impl<'a> Delivery<'a> {
     fn finish(self) {
         let Delivery {
             exchange,
+            account,
             state,
             refused,
-            ..
         } = self;
         drop(state);
-        for stanza in refused {
-            exchange.bounce(&stanza, &StanzaError::service_unavailable());
+        let refusal = StanzaError::service_unavailable();
+        let untold = refused
+            .iter()
+            .filter(|stanza| !exchange.bounce(stanza, &refusal))
+            .count();
+        // What was for an anonymous user is gone with that user, as it has to be.
+        if untold > 0 && account.id >= 0 {
+            tracing::warn!(
+                messages = untold,
+                account = account.id,
+                "messages could not be kept, and their senders are not there to be told"
+            );
         }
     }
 

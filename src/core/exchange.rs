@@ -14,6 +14,7 @@ use crate::accounts::Accounts;
 use crate::clock::{Clock, Ids, Timestamp};
 use crate::db::{Database, DbError};
 use crate::mailbox_store::Mailbox;
+use crate::outbox::Push;
 use crate::powers::{IqTable, Powers};
 use crate::registry::Registry;
 use crate::roster::Roster;
@@ -232,34 +233,26 @@ impl Exchange {
     }
 
     /// Sends an error to the sender of a message that the server had accepted and cannot deliver.
-    /// Like any error it reaches the sender's session if that is still there.
-    pub(crate) fn bounce(&self, stanza: &Stanza, error: &StanzaError) {
+    /// Like any error it reaches the sender's session if that is still there. False: it is not, and
+    /// nobody was told.
+    pub(crate) fn bounce(&self, stanza: &Stanza, error: &StanzaError) -> bool {
         if stanza.is_error() {
-            return;
+            return true;
         }
-        let Some(sender) = stanza
-            .from()
-            .and_then(|from| Jid::parse_tolerant(&from).ok())
-        else {
-            return;
-        };
-        let gone = || {
-            tracing::debug!("a message could not be kept, and its sender is not there to be told");
+        let sender = stanza.from().map(|from| Jid::parse_tolerant(&from));
+        let Some(Ok(sender)) = sender else {
+            return false;
         };
         let Some(account) = self.registry.get(sender.bare()) else {
-            return gone();
+            return false;
         };
         let state = account.lock();
-        if let Some(bound) = sender
-            .resource()
-            .and_then(|resource| state.resource(resource))
-        {
-            let reply =
-                stanza::error_reply(stanza, stanza.to().as_deref(), Some(sender.as_str()), error);
-            bound.session.outbox.push(&reply);
-        } else {
-            gone();
-        }
+        let Some(bound) = sender.resource().and_then(|name| state.resource(name)) else {
+            return false;
+        };
+        let reply =
+            stanza::error_reply(stanza, stanza.to().as_deref(), Some(sender.as_str()), error);
+        bound.session.outbox.push(&reply) == Push::Queued
     }
 
     /// Now, for delay stamps.

@@ -160,7 +160,9 @@ impl Delivery<'_> {
                 tracing::error!(%error, account = account.id, "a message could not be stored");
                 match &origin {
                     Some(session) => exchange.answer_error(session, &stanza, &error.into()),
-                    None => exchange.bounce(&stanza, &error.into()),
+                    None => {
+                        exchange.bounce(&stanza, &error.into());
+                    }
                 }
             }
             if let Some(session) = origin {
