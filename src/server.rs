@@ -209,16 +209,7 @@ pub async fn serve(
     let (alive, mut ended) = mpsc::channel(1);
     let listeners = bind(&config)?;
     let socket = admin::listen(&config.data)?;
-    let shared = Arc::new(Shared {
-        tls: TlsContext::load(&config, SystemTime::now())?,
-        wheel: Wheel::new(Arc::clone(&exchange.clock)),
-        mechanisms: mechanisms(&config),
-        config: ArcSwap::from_pointee(config),
-        connections: Arc::default(),
-        failures: crate::throttle::Failures::default(),
-        stopping: stopping.clone(),
-        exchange,
-    });
+    let shared = Arc::new(shared(config, exchange, stopping.clone())?);
     // Whoever reads the line may send a signal at once.
     let signals = Signals::listen()?;
     announce(&listeners)?;
@@ -252,6 +243,24 @@ pub async fn serve(
     shared.exchange.database.clone().close().await;
     tracing::info!("stopped");
     outcome
+}
+
+/// What all connections share, on an exchange that was opened with this configuration.
+pub fn shared(
+    config: Config,
+    exchange: Arc<Exchange>,
+    stopping: watch::Receiver<bool>,
+) -> Result<Shared, ServerError> {
+    Ok(Shared {
+        tls: TlsContext::load(&config, SystemTime::now())?,
+        wheel: Wheel::new(Arc::clone(&exchange.clock)),
+        mechanisms: mechanisms(&config),
+        config: ArcSwap::from_pointee(config),
+        connections: Arc::default(),
+        failures: crate::throttle::Failures::default(),
+        stopping,
+        exchange,
+    })
 }
 
 fn bind(config: &Config) -> Result<Vec<(TcpListener, bool)>, ServerError> {

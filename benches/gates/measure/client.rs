@@ -4,12 +4,13 @@
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::sync::Arc;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use waxwing_benches::{counting, stanzas};
 
 use crate::Outcome;
@@ -26,10 +27,10 @@ pub enum Life {
 }
 
 /// Brings a session to rest for each byte that comes by `commands`, and sends the byte back; ends
-/// all of them when nothing more can come.
-pub fn run(server: SocketAddr, life: Life, mut commands: UnixStream) -> Outcome {
+/// all of them when nothing more can come. `trusted`: the server's certificate.
+pub fn run(server: SocketAddr, life: Life, trusted: &Path, mut commands: UnixStream) -> Outcome {
     counting::leave_this_thread_out();
-    let config = tls_config()?;
+    let config = tls_config(trusted)?;
     let mut sessions = Vec::new();
     let mut command = [0];
     while commands.read(&mut command)? == 1 {
@@ -111,54 +112,14 @@ fn ask(stream: &mut dyn Stream, sent: &[u8], awaited: &str) -> Outcome<String> {
     }
 }
 
-fn tls_config() -> Result<Arc<ClientConfig>, rustls::Error> {
+fn tls_config(trusted: &Path) -> Outcome<Arc<ClientConfig>> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(trusted)?)?;
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_provider(Arc::clone(&provider))
+    let mut config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+        .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = vec![b"xmpp-client".to_vec()];
     Ok(Arc::new(config))
-}
-
-/// The server's certificate is one that it made itself.
-#[derive(Debug)]
-struct AnyCertificate(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }

@@ -12,7 +12,7 @@ use waxwing_core::account::{Account, Usage};
 use waxwing_core::roster::{Item, Roster};
 use waxwing_core::{Exchange, Session};
 use waxwing_xmpp::Jid;
-use waxwing_xmpp::framing::{Framer, Unit};
+use waxwing_xmpp::framing::Framer;
 use waxwing_xmpp::subscription::{State, Subscription};
 
 use crate::cases::{Case, Step};
@@ -97,13 +97,7 @@ impl Stage {
             let bound = self.exchange.bind(account, Some(resource), None).await;
             let session = bound.expect("a session");
             let mut framer = drive::opened();
-            let Ok(Some(Unit::Stanza(frame))) = framer.next(&mut &b"<presence/>"[..]) else {
-                panic!("a stanza was expected");
-            };
-            let accepted = self.exchange.accept(&session, frame);
-            if let Some(rest) = accepted.expect("no stream error") {
-                rest.await;
-            }
+            drive::send(&self.exchange, &mut framer, &session, "<presence/>").await;
             session
         })
     }

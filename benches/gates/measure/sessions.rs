@@ -9,24 +9,19 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::net::UnixStream as Commands;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::SystemTime;
 
-use arc_swap::ArcSwap;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::runtime::Builder;
 use tokio::sync::{mpsc, watch};
 use waxwing::connection::{self, Shared};
 use waxwing::listener;
-use waxwing::throttle::Failures;
-use waxwing::tls::TlsContext;
-use waxwing::wheel::Wheel;
+use waxwing::server;
 use waxwing_benches::counting::{self, Live};
 use waxwing_core::account::{Account, Usage};
 use waxwing_core::roster::Roster;
 use waxwing_gates::{Figure, Kind};
 use waxwing_xmpp::Jid;
-use waxwing_xmpp::sasl::Mechanism;
 
 use crate::client::{self, Life};
 use crate::{Outcome, crypto_heap, stage};
@@ -37,6 +32,9 @@ const LOGINS: usize = 64;
 const ACCOUNTS: i64 = 1280;
 
 const CONFIG: &str = "[tls]\nrequire = false\n[auth]\nanonymous = true\n";
+
+/// Where the server puts the certificate that it makes itself.
+const CERTIFICATE: &str = "data/self-signed.pem";
 
 const LIVES: [(Life, &str, &str); 3] = [
     (Life::Plain, "plaintext", "a plaintext session"),
@@ -99,7 +97,8 @@ async fn logins(directory: &Path, life: Life) -> Outcome<(Live, i64)> {
     let (ours, theirs) = Commands::pair()?;
     ours.set_nonblocking(true)?;
     let mut commands = UnixStream::from_std(ours)?;
-    let client = std::thread::spawn(move || client::run(address, life, theirs));
+    let trusted = directory.join(CERTIFICATE);
+    let client = std::thread::spawn(move || client::run(address, life, &trusted, theirs));
     let mut seen = HashMap::new();
     for _ in 0..LOGINS {
         let before = counting::live();
@@ -142,7 +141,7 @@ async fn future(shared: &Arc<Shared>, server: SocketAddr) -> Outcome<i64> {
     Ok(size_of_val(&future).try_into()?)
 }
 
-/// What [`waxwing::server::serve`] makes for its connections; the wheel does not turn.
+/// What the server's connections share; the wheel does not turn.
 async fn shared(directory: &Path, stopping: watch::Receiver<bool>) -> Outcome<Arc<Shared>> {
     let config = stage::config(directory, CONFIG)?;
     let exchange = stage::open(&config).await?;
@@ -151,14 +150,5 @@ async fn shared(directory: &Path, stopping: watch::Receiver<bool>) -> Outcome<Ar
         let account = Account::new(id, jid, Roster::default(), Usage::default());
         exchange.registry.insert(account);
     }
-    Ok(Arc::new(Shared {
-        tls: TlsContext::load(&config, SystemTime::now())?,
-        wheel: Wheel::new(Arc::clone(&exchange.clock)),
-        mechanisms: vec![Mechanism::Anonymous],
-        config: ArcSwap::from_pointee(config),
-        connections: Arc::default(),
-        failures: Failures::default(),
-        stopping,
-        exchange,
-    }))
+    Ok(Arc::new(server::shared(config, exchange, stopping)?))
 }

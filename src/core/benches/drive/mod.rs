@@ -1,6 +1,7 @@
 //! The exchange driven by hand, one stanza at a time: what `route` and the gates measure.
 
 use std::hint::black_box;
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
@@ -20,16 +21,27 @@ pub fn opened() -> Framer {
     framer
 }
 
-/// Frames a stanza of a client and has the exchange take it, with nothing to wait for.
-pub fn accept(exchange: &Arc<Exchange>, framer: &mut Framer, session: &Arc<Session>, xml: &str) {
+/// Frames a stanza of a client and has the exchange take it.
+pub async fn send(
+    exchange: &Arc<Exchange>,
+    framer: &mut Framer,
+    session: &Arc<Session>,
+    xml: &str,
+) {
     let mut input = black_box(xml.as_bytes());
     let Ok(Some(Unit::Stanza(frame))) = framer.next(&mut input) else {
         panic!("a stanza was expected");
     };
-    if let Some(mut rest) = exchange.accept(session, frame).expect("no stream error") {
-        let mut cx = Context::from_waker(Waker::noop());
-        assert!(rest.as_mut().poll(&mut cx).is_ready());
+    if let Some(rest) = exchange.accept(session, frame).expect("no stream error") {
+        rest.await;
     }
+}
+
+/// The same with nothing to wait for.
+pub fn accept(exchange: &Arc<Exchange>, framer: &mut Framer, session: &Arc<Session>, xml: &str) {
+    let mut cx = Context::from_waker(Waker::noop());
+    let sent = pin!(send(exchange, framer, session, xml)).poll(&mut cx);
+    assert!(sent.is_ready());
 }
 
 /// Takes what waits to be written to a client.
