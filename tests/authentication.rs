@@ -352,6 +352,12 @@ fn disabled_account() -> Outcome {
     )?;
     let wrong = sasl::plain("", &account.user, "wrong");
     expect_failure(&client.auth("PLAIN", &wrong)?, "not-authorized")?;
+    // What is read from the database says the same.
+    server.terminate()?;
+    server.start_again()?;
+    let mut client = Client::stream(&server.target()?)?;
+    let right = sasl::plain("", &account.user, &account.password);
+    expect_failure(&client.auth("PLAIN", &right)?, "account-disabled")?;
     let output = server.command(&["user", "enable", &account.jid()], "")?;
     ensure!(
         output.status.success(),

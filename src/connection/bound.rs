@@ -345,3 +345,6 @@ impl Connection {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

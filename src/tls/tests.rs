@@ -92,6 +92,21 @@ fn both_versions_are_accepted_with_the_binding_of_the_certificate_shown() {
     }
 }
 
+/// The suite whose hash is an instruction of the processor, though this client would rather have
+/// the other.
+#[test]
+fn the_server_chooses_aes_128() {
+    let dir = tempfile::tempdir().unwrap();
+    let context = TlsContext::load(&config(dir.path(), "example.org"), SystemTime::now()).unwrap();
+    let file = dir.path().join("self-signed.pem");
+    let client = client(&file, &rustls::version::TLS13, &[]);
+    let first = client.crypto_provider().cipher_suites[0].suite();
+    assert_ne!(first, CipherSuite::TLS13_AES_128_GCM_SHA256);
+    let (client, _) = handshake(client, context.served().starttls(), "example.org").unwrap();
+    let chosen = client.negotiated_cipher_suite().unwrap().suite();
+    assert_eq!(chosen, CipherSuite::TLS13_AES_128_GCM_SHA256);
+}
+
 struct Sha256Of<'a>(&'a [u8]);
 
 impl Sha256Of<'_> {

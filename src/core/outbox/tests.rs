@@ -235,6 +235,21 @@ fn the_more_waits_to_be_taken_the_sooner_the_client_is_asked() {
     assert_eq!(outbox.needs_probe(), ProbeNeed::None);
 }
 
+#[test]
+fn an_idle_outbox_can_be_made_to_hold_nothing() {
+    let outbox = Outbox::new(1 << 20);
+    for id in 0..20 {
+        outbox.push_kept(&message(id), live(&message(id)));
+    }
+    written(&outbox);
+    outbox.begin_probe(1);
+    outbox.probe_answered(1);
+    assert!(outbox.inner.lock().untaken.capacity() >= 20);
+    outbox.shrink();
+    let inner = outbox.inner.lock();
+    assert_eq!((inner.untaken.capacity(), inner.queue.capacity()), (0, 0));
+}
+
 /// A ping is written behind what was handed out: what still waits is not covered by it.
 #[test]
 fn a_ping_covers_nothing_that_is_still_queued() {
