@@ -35,8 +35,8 @@ pub(crate) struct Verdict {
 }
 
 impl Flow {
-    /// The message with this number arrived.
-    pub(crate) fn arrived(&mut self, number: u64) {
+    /// The message with this number arrived. False: not for the first time.
+    pub(crate) fn arrived(&mut self, number: u64) -> bool {
         if number >= self.next {
             let room = MAX_GAPS.saturating_sub(self.gaps.len());
             self.gaps.extend((self.next..number).take(room));
@@ -47,7 +47,9 @@ impl Flow {
             self.verdict.reordered += 1;
         } else {
             self.verdict.doubled += 1;
+            return false;
         }
+        true
     }
 
     /// How many different messages arrived so far.

@@ -16,7 +16,7 @@ use crate::failure::Failure;
 use crate::fleet::Fleet;
 use crate::handler::{Handler, Outcome};
 use crate::lines::Lines;
-use crate::report::Report;
+use crate::report::{Meter, Report};
 
 /// The part of a run that warms up, compared to the measured part.
 const WARM_UP: f64 = 0.1;
@@ -44,6 +44,22 @@ impl Handler for Ignore {
 /// A moment some seconds from now.
 pub(crate) fn after(seconds: f64) -> Instant {
     Instant::now() + Duration::from_secs_f64(seconds)
+}
+
+/// Lets a handler work, and after warming up measures what each of the things that it counts costs.
+pub(crate) fn measure(
+    fleet: &mut Fleet,
+    handler: &mut dyn Handler,
+    seconds: f64,
+    thing: &str,
+    report: &mut Report,
+) -> Result<(), Failure> {
+    fleet.run(handler, Some(after(seconds * WARM_UP)))?;
+    let pids = fleet.server.pids.clone();
+    let (meter, before) = (Meter::start(&pids)?, handler.count());
+    fleet.run(handler, Some(after(seconds)))?;
+    meter.finish(handler.count() - before, thing, report)?;
+    Ok(())
 }
 
 /// Lets a handler go on until it has finished, and notes it if it does not.

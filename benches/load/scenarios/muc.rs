@@ -11,8 +11,8 @@ use crate::handler::{Handler, Outcome};
 use crate::lines::Lines;
 use crate::message::{Arrival, Template, arrival};
 use crate::options::MucOptions;
-use crate::report::{Meter, Report};
-use crate::scenarios::{Ignore, WARM_UP, after, close_all, settle};
+use crate::report::Report;
+use crate::scenarios::{Ignore, close_all, measure, settle};
 
 /// Occupants that join a room at the same time.
 const JOINING: usize = 8;
@@ -31,12 +31,14 @@ pub(crate) fn run(
     fleet.bring_online(&plans, &mut Ignore)?;
     join(options, fleet)?;
     let mut talk = Talk::new(options);
-    let pids = fleet.server.pids.clone();
     talk.start(&mut fleet.lines);
-    fleet.run(&mut talk, Some(after(options.seconds * WARM_UP)))?;
-    let (meter, before) = (Meter::start(&pids)?, talk.arrived);
-    fleet.run(&mut talk, Some(after(options.seconds)))?;
-    meter.finish(talk.arrived - before, "delivered_message", report)?;
+    measure(
+        fleet,
+        &mut talk,
+        options.seconds,
+        "delivered_message",
+        report,
+    )?;
     talk.stopping = true;
     settle(fleet, &mut talk, report)?;
     close_all(fleet, sessions, &mut talk)?;
@@ -255,10 +257,8 @@ impl Handler for Talk {
             return Err(Failure::Unexpected(who, element.excerpt()));
         }
         let flow = &mut self.flows[sender * self.occupants + who % self.occupants];
-        let before = flow.count();
-        flow.arrived(number);
         // A double must not make room for another message.
-        self.rooms[room].arrived += flow.count() - before;
+        self.rooms[room].arrived += u64::from(flow.arrived(number));
         self.arrived += 1;
         self.go_on(room, lines);
         Ok(())

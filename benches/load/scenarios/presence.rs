@@ -16,7 +16,7 @@ use crate::options::PresenceOptions;
 use crate::report::{Meter, Report};
 use crate::scenarios::presence::people::People;
 use crate::scenarios::presence::ring::Ring;
-use crate::scenarios::{Ignore, WARM_UP, after, close_all, settle};
+use crate::scenarios::{Ignore, close_all, measure, settle};
 
 /// Runs the scenario.
 pub(crate) fn run(
@@ -52,10 +52,7 @@ pub(crate) fn run(
 
     let mut updates = Updates::new(&people);
     updates.start(&mut fleet.lines);
-    fleet.run(&mut updates, Some(after(options.seconds * WARM_UP)))?;
-    let (meter, before) = (Meter::start(&pids)?, updates.arrived);
-    fleet.run(&mut updates, Some(after(options.seconds)))?;
-    meter.finish(updates.arrived - before, "presence", report)?;
+    measure(fleet, &mut updates, options.seconds, "presence", report)?;
     updates.stopping = true;
     settle(fleet, &mut updates, report)?;
     close_all(fleet, accounts, &mut updates)?;
@@ -202,10 +199,8 @@ impl Handler for Updates<'_> {
         let contacts = self.people.ring.contacts();
         let sender = self.people.ring.contact(who, place);
         let flow = &mut self.flows[who * contacts + place];
-        let before = flow.count();
-        flow.arrived(count);
         // A double must not stand for one that is missing.
-        self.got[sender] += flow.count() - before;
+        self.got[sender] += u64::from(flow.arrived(count));
         self.arrived += 1;
         if self.got[sender] == self.sent[sender] * contacts as u64 && !self.stopping {
             self.update(sender, lines);

@@ -11,8 +11,8 @@ use crate::handler::Handler;
 use crate::lines::Lines;
 use crate::message::{Arrival, Template, arrival};
 use crate::options::RelayOptions;
-use crate::report::{Meter, Report};
-use crate::scenarios::{Ignore, WARM_UP, after, close_all, settle};
+use crate::report::Report;
+use crate::scenarios::{Ignore, WARM_UP, after, close_all, measure, settle};
 use crate::sm::Acks;
 
 /// How often an outstanding acknowledgement is asked for at the end.
@@ -68,11 +68,7 @@ pub(crate) fn run(
     };
     let mut relay = online(&closed, fleet)?;
     relay.start(fleet);
-    let pids = fleet.server.pids.clone();
-    fleet.run(&mut relay, Some(after(options.seconds * WARM_UP)))?;
-    let (meter, before) = (Meter::start(&pids)?, relay.arrived);
-    fleet.run(&mut relay, Some(after(options.seconds)))?;
-    meter.finish(relay.arrived - before, "message", report)?;
+    measure(fleet, &mut relay, options.seconds, "message", report)?;
     relay.stop(fleet, report)?;
     close_all(fleet, 2 * options.pairs, &mut relay)?;
     relay.verdict(fleet, report);
