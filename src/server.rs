@@ -14,17 +14,17 @@ use tokio::sync::{mpsc, watch};
 use waxwing_core::accounts::Accounts;
 use waxwing_core::clock::{Clock, Ids, SystemClock, SystemIds};
 use waxwing_core::db::{self, Database, DbError, OpenError, Statement};
-use waxwing_core::exchange::{Exchange, Settings};
+use waxwing_core::exchange::Exchange;
 use waxwing_core::mailbox_store::Mailbox;
 use waxwing_core::outbox::Close;
 use waxwing_core::powers::{ClaimConflict, IqTable};
 use waxwing_core::registry::Registry;
+use waxwing_xmpp::StreamError;
 use waxwing_xmpp::error::StreamCondition;
 use waxwing_xmpp::password::ScramHash;
 use waxwing_xmpp::sasl::Mechanism;
-use waxwing_xmpp::{Jid, StreamError};
 
-use crate::config::{self, Config, RegistrationMode};
+use crate::config::{self, Config};
 use crate::connection::Shared;
 use crate::logging::Logging;
 use crate::tls::{TlsContext, TlsError};
@@ -94,7 +94,7 @@ pub async fn open(config: &Config) -> Result<Arc<Exchange>, ServerError> {
     )
     .await?;
     let powers = waxwing_xeps::powers();
-    let settings = settings(config);
+    let settings = config.settings();
     Ok(Arc::new(Exchange {
         domain: settings.domain.clone(),
         settings: ArcSwap::from_pointee(settings),
@@ -131,49 +131,6 @@ async fn next_epoch(database: &Database) -> Result<u64, DbError> {
         .and_then(|rows| rows.first())
         .map_or(Ok(1), |row| row.int(0))?;
     Ok(epoch.unsigned_abs())
-}
-
-/// What the configuration decides about the exchange.
-fn settings(config: &Config) -> Settings {
-    let limits = &config.limits;
-    let contact = &config.contact;
-    let contacts = [
-        ("abuse", &contact.abuse),
-        ("admin", &contact.admin),
-        ("feedback", &contact.feedback),
-        ("sales", &contact.sales),
-        ("security", &contact.security),
-        ("status", &contact.status),
-        ("support", &contact.support),
-    ];
-    let published = contacts
-        .into_iter()
-        .filter(|(_, addresses)| !addresses.is_empty());
-    Settings {
-        // The configuration was checked: these are addresses.
-        domain: Jid::parse(&config.domain).expect("a checked domain"),
-        admins: config
-            .admins
-            .iter()
-            .filter_map(|admin| Jid::parse(admin).ok())
-            .collect(),
-        retention_days: config.retention_days,
-        sessions_per_account: limits.sessions_per_account as usize,
-        outbox_bytes: limits.outbox_bytes,
-        roster_items: limits.roster_items as usize,
-        mailbox_messages: limits.mailbox_messages,
-        mailbox_bytes: limits.mailbox_bytes,
-        contacts: published
-            .map(|(kind, list)| (kind.to_owned(), list.clone()))
-            .collect(),
-        open_registration: config.registration.mode == RegistrationMode::Open,
-        registrations_per_hour: limits.registrations_per_hour,
-        stanza_bytes_before_login: limits.stanza_bytes_before_login,
-        stanza_bytes: limits.stanza_bytes,
-        negotiation_seconds: limits.negotiation_timeout.as_secs(),
-        idle_seconds: limits.ping_after_silence.as_secs(),
-        anonymous: config.auth.anonymous,
-    }
 }
 
 /// The mechanisms that are configured, in their order.
@@ -361,7 +318,7 @@ fn reload(shared: &Shared, loaded: Result<Config, Vec<config::Problem>>, logging
         tracing::info!("{}: {} is now {}{note}", change.key, change.old, change.new);
     }
     logging.set_level(&new.log.level);
-    let mut settings = settings(&new);
+    let mut settings = new.settings();
     settings.anonymous = shared.exchange.settings.load().anonymous;
     shared.exchange.settings.store(Arc::new(settings));
     shared.config.store(Arc::new(new));

@@ -10,6 +10,7 @@ mod load;
 mod problem;
 mod reference;
 mod schema;
+mod settings;
 #[cfg(test)]
 mod tests;
 
