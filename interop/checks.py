@@ -31,6 +31,7 @@ CHECKS = {
     "slixmpp-resume": Check((SLIXMPP, SLIXMPP), scenario="resume"),
     "libstrophe": Check(("line_client.Strophe", SLIXMPP)),
     "xmpp.js": Check(("line_client.XmppJs", SLIXMPP)),
+    "xmpp.js-token": Check(("line_client.XmppJs", SLIXMPP), scenario="readmit"),
     "xmpp.js-direct-tls": Check(("line_client.XmppJsDirectTls", SLIXMPP)),
     "xmpp.js-websocket": Check(("line_client.XmppJsWebSocket", SLIXMPP)),
     "go-sendxmpp": Check(("go_sendxmpp.GoSendxmpp", SLIXMPP), scenario="notify"),

@@ -64,6 +64,22 @@ def resume(first, second):
     talk(second, first, seen)
 
 
+def readmit(first, second):
+    """Logs in again by a token that it was given (XEP-0484), and finds what it missed."""
+    login(first)
+    login(second)
+    if not first.has_token:
+        raise CheckSkipped("the server gives no tokens")
+    befriend(first, second)
+    seen = {first: [], second: []}
+    for _ in range(2):
+        return_to_messages(first, second, seen)
+        if not first.readmitted:
+            raise CheckFailed(f"{first.program} did not log in by its token")
+    talk(first, second, seen)
+    talk(second, first, seen)
+
+
 def login(client):
     """Logs in and asserts the mechanism where the program tells it."""
     mechanism = client.login()

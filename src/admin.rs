@@ -195,7 +195,7 @@ pub async fn execute(
             Err(refused) => return refused,
         },
         Request::Passwd { jid, password } => match own(exchange, &jid) {
-            Ok(jid) => done(exchange.accounts.set_password(&jid, &password).await),
+            Ok(jid) => done(exchange.set_password(&jid, &password).await),
             Err(refused) => return refused,
         },
         Request::Delete { jid } => match own(exchange, &jid) {

@@ -2,8 +2,9 @@
 //! on standard error that says why. (Wrong usage is 2, from the parser of the arguments.)
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use waxwing_core::powers::{IqTable, Place, Verb};
+use waxwing_core::powers::{Extension, IqTable, Place, Verb};
 
 use crate::admin::{self, Request, Response};
 use crate::cli::{self, Cli, Command, UserCommand};
@@ -121,55 +122,15 @@ fn explain() -> ExitCode {
         println!("  {} {} {}", spec.number, spec.title, spec.version);
     }
     println!("powers, in the order in which they are asked");
-    let lists: [(&str, Vec<&str>); 6] = [
-        (
-            "guard",
-            powers
-                .guard
-                .iter()
-                .map(|power| power.specification().number)
-                .collect(),
-        ),
-        (
-            "keep",
-            powers
-                .keep
-                .iter()
-                .map(|power| power.specification().number)
-                .collect(),
-        ),
-        (
-            "stamp",
-            powers
-                .stamp
-                .iter()
-                .map(|power| power.specification().number)
-                .collect(),
-        ),
-        (
-            "attend",
-            powers
-                .attend
-                .iter()
-                .map(|power| power.specification().number)
-                .collect(),
-        ),
-        (
-            "describe",
-            powers
-                .describe
-                .iter()
-                .map(|power| power.specification().number)
-                .collect(),
-        ),
-        (
-            "stream",
-            powers
-                .stream
-                .iter()
-                .map(|power| power.specification().number)
-                .collect(),
-        ),
+    let lists: [(&str, Vec<&str>); 8] = [
+        ("guard", numbers(&powers.guard)),
+        ("keep", numbers(&powers.keep)),
+        ("stamp", numbers(&powers.stamp)),
+        ("attend", numbers(&powers.attend)),
+        ("describe", numbers(&powers.describe)),
+        ("stream", numbers(&powers.stream)),
+        ("inline", numbers(&powers.inline)),
+        ("readmit", numbers(powers.readmit.as_slice())),
     ];
     for (name, numbers) in lists {
         println!("  {name}: {}", numbers.join(", "));
@@ -189,4 +150,11 @@ fn explain() -> ExitCode {
         println!("  {verb} {place} {{{ns}}}{name}: {number}");
     }
     ExitCode::SUCCESS
+}
+
+fn numbers<P: Extension + ?Sized>(powers: &[Arc<P>]) -> Vec<&'static str> {
+    powers
+        .iter()
+        .map(|power| power.specification().number)
+        .collect()
 }

@@ -10,6 +10,7 @@ mod house;
 mod limits;
 mod registration;
 mod retention;
+mod sasl2;
 mod streams;
 
 use std::path::Path;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         }
     };
     trials.extend(authentication::trials());
+    trials.extend(sasl2::trials());
     trials.extend(streams::trials());
     trials.extend(registration::trials());
     trials.extend(retention::trials());

@@ -55,6 +55,20 @@ pub const ELSEWHERE: &[(&str, &str, &str, &str, &str)] = &[
         "direct TLS with ALPN",
     ),
     (
+        "XEP-0386",
+        "Bind 2",
+        "1.1.0",
+        "src/connection, src/core/binding.rs",
+        "resources stay the same for a client; waiting messages are delivered, not cleared",
+    ),
+    (
+        "XEP-0388",
+        "Extensible SASL Profile",
+        "1.0.4",
+        "src/connection, src/xmpp/sasl",
+        "no tasks after authentication",
+    ),
+    (
         "XEP-0440",
         "SASL Channel-Binding Type Capability",
         "1.0.0",

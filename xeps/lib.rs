@@ -17,6 +17,7 @@ pub mod xep_0199_ping;
 pub mod xep_0202_time;
 pub mod xep_0203_delay;
 pub mod xep_0478_limits;
+pub mod xep_0484_fast;
 
 use std::sync::Arc;
 
@@ -39,6 +40,7 @@ pub fn powers() -> Powers {
     let time = Arc::new(xep_0202_time::Time);
     let delay = Arc::new(xep_0203_delay::Delay);
     let limits = Arc::new(xep_0478_limits::Limits);
+    let fast = Arc::new(xep_0484_fast::Fast);
     Powers {
         extensions: vec![
             session.clone(),
@@ -54,11 +56,12 @@ pub fn powers() -> Powers {
             time.clone(),
             delay.clone(),
             limits.clone(),
+            fast.clone(),
         ],
         guard: vec![last.clone()],
         keep: vec![offline],
         stamp: vec![delay],
-        attend: vec![last.clone()],
+        attend: vec![last.clone(), fast.clone()],
         describe: vec![contact],
         answer: vec![
             session.clone(),
@@ -72,6 +75,8 @@ pub fn powers() -> Powers {
         ],
         // Clients read the features as a set; what older ones look for first stands first.
         stream: vec![register, session, roster, caps, limits],
+        inline: vec![],
+        readmit: Some(fast),
     }
 }
 

@@ -136,10 +136,7 @@ impl Answer for Register {
             if !named.is_ok_and(|named| named == account.jid) {
                 return Err(StanzaError::not_allowed());
             }
-            exchange
-                .accounts
-                .set_password(&account.jid, &password)
-                .await?;
+            exchange.set_password(&account.jid, &password).await?;
             Ok(None)
         })
     }

@@ -13,6 +13,7 @@ one a line, fields separated by tabs:
 and `available FULLJID`, `unavailable FULLJID`, `error TEXT`. End of input ends it.
 slixmpp alone knows `cut`, which drops the connection without closing the stream;
 its next login may then say `resumed`, and it says `sm` when that is possible.
+xmpp.js says `token` when it is given one (XEP-0484), by which it logs in from then on.
 """
 
 import os
@@ -33,6 +34,7 @@ class LineClient(Client):
         super().__init__(user, password, logs)
         self.online, self.mechanism, self.pongs = False, None, 0
         self.resumable, self.resumed = False, False
+        self.has_token, self.readmitted = False, False
         self.roster, self.requests, self.resources = {}, set(), {}
         self.messages, self.errors = [], []
         self.log = (logs / f"{user}.log").open("w", buffering=1)
@@ -69,6 +71,9 @@ class LineClient(Client):
 
     def _on_sm(self):
         self.resumable = True
+
+    def _on_token(self):
+        self.has_token = True
 
     def _on_resumed(self):
         self.online, self.resumed = True, True
@@ -127,6 +132,7 @@ class LineClient(Client):
         self.process.kill()
         self.process.wait()
         self.reader.join()
+        self.has_token = False
         self._on_offline()
         self.process = None
 
@@ -232,9 +238,18 @@ class Strophe(LineClient):
 
 
 class XmppJs(LineClient):
-    """@xmpp/client on Node, with STARTTLS."""
+    """@xmpp/client on Node, with STARTTLS; by SASL2, Bind 2 and tokens where they are offered."""
 
     program = "xmpp.js"
+
+    def login(self):
+        """By its password, or by a token if it has one: then not the mechanism, which is HT-*."""
+        expected = self.has_token
+        mechanism = super().login()
+        self.readmitted = mechanism.startswith("HT-SHA-256-")
+        if self.readmitted != expected:
+            raise CheckFailed(f"{self.program} {'has a' if expected else 'has no'} token and logged in by {mechanism}")
+        return None if self.readmitted else mechanism
 
     def service(self):
         """The address as @xmpp/client takes it."""

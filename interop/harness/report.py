@@ -12,6 +12,7 @@ SHOWN = {
     "meet": "TLS, roster and subscription both ways, messages both ways, "
             "messages while away and after a crash, in order",
     "resume": "TLS, resumption after a cut, nothing lost or doubled",
+    "readmit": "TLS, SASL2, Bind 2, later logins by token, messages while away, in order",
     "notify": "TLS, sends to one who is there and to one who is away",
     "listen": "TLS, prints what came while it did not listen and what comes",
 }

@@ -1,11 +1,15 @@
 //! SASL on a stream (RFC 6120 §6): the exchange of [`sasl`] is carried over the stream, fed from
-//! the accounts, and slowed down after failures.
+//! the accounts, and slowed down after failures. It is the same whichever way it is written.
 
 use bytes::Bytes;
 use rustls::ServerConnection;
+use waxwing_core::db::DbError;
+use waxwing_core::powers::{Readmitted, TokenLogin};
 use waxwing_xmpp::error::StreamCondition;
-use waxwing_xmpp::sasl::{self, ChannelBinding, Failure, Offer, Step, encode_payload};
-use waxwing_xmpp::{Element, Jid, StreamError, ns};
+use waxwing_xmpp::sasl::{
+    self, ChannelBinding, Failure, Offer, Profile, Step, TokenMechanism, TokenProof,
+};
+use waxwing_xmpp::{Element, Jid, StreamError};
 
 use super::negotiate::Negotiation;
 use super::reader::Incoming;
@@ -20,6 +24,24 @@ pub(crate) enum Authenticated {
     Account(Jid),
     /// Nobody: an address made for this stream (XEP-0175).
     Anonymous(Jid),
+}
+
+impl Authenticated {
+    /// The bare JID.
+    pub(super) fn jid(&self) -> &Jid {
+        match self {
+            Authenticated::Account(jid) | Authenticated::Anonymous(jid) => jid,
+        }
+    }
+}
+
+/// How an attempt succeeded.
+pub(super) struct Proved {
+    pub(super) who: Authenticated,
+    /// The mechanism's last message.
+    pub(super) data: Option<Vec<u8>>,
+    /// If it was by a token.
+    pub(super) readmitted: Option<Readmitted>,
 }
 
 /// What a stream offers, given its TLS session.
@@ -48,11 +70,27 @@ pub(crate) fn offer(
 }
 
 impl Negotiation {
-    /// One attempt. `None`: it failed, and the peer may try again.
+    /// One attempt by RFC 6120 §6. `None`: it failed, and the peer may try again.
     pub(crate) async fn authenticate(
         &mut self,
         auth: &Element,
     ) -> Result<Option<Authenticated>, End> {
+        self.user_agent = None;
+        let Some(proved) = self.attempt(Profile::Sasl, auth).await? else {
+            return Ok(None);
+        };
+        let success = Profile::Sasl.success_xml(proved.data.as_deref(), "");
+        self.send(success).await?;
+        Ok(Some(proved.who))
+    }
+
+    /// One attempt up to its success, which the caller announces. `None`: it failed, and the peer
+    /// was told.
+    pub(super) async fn attempt(
+        &mut self,
+        profile: Profile,
+        request: &Element,
+    ) -> Result<Option<Proved>, End> {
         let limits = self.shared.config.load().limits.clone();
         let (exchange, peer) = (self.shared.exchange.clone(), self.peer);
         let (limit, window) = (
@@ -64,20 +102,18 @@ impl Negotiation {
             .failures
             .refused(peer, exchange.clock.elapsed(), limit, window)
         {
-            self.reader
-                .io
-                .queue(Bytes::from(Failure::TemporaryAuthFailure.to_xml()));
+            let failure = profile.failure_xml(Failure::TemporaryAuthFailure);
+            self.reader.io.queue(Bytes::from(failure));
             let error = StreamError::new(StreamCondition::PolicyViolation);
             return Err(End::Error(
                 error.with_text("too many failed logins from this address"),
             ));
         }
         let mut username = String::new();
-        let failure = match self.exchange(auth, &mut username).await? {
-            Ok((authenticated, success)) => {
+        let failure = match self.exchange(profile, request, &mut username).await? {
+            Ok(proved) => {
                 self.shared.failures.succeeded(&username);
-                self.send(success).await?;
-                return Ok(Some(authenticated));
+                return Ok(Some(proved));
             }
             Err(failure) => failure,
         };
@@ -87,29 +123,39 @@ impl Negotiation {
             tracing::debug!("a login failed");
             tokio::time::sleep(wait).await;
         }
-        self.send(failure.to_xml()).await?;
+        self.failed(profile, failure).await.map(|()| None)
+    }
+
+    /// Tells the peer that an attempt failed. After too many the stream ends.
+    pub(super) async fn failed(&mut self, profile: Profile, failure: Failure) -> Result<(), End> {
+        self.send(profile.failure_xml(failure)).await?;
         self.attempts += 1;
         if self.attempts >= MAX_ATTEMPTS {
             let error = StreamError::new(StreamCondition::PolicyViolation);
             return Err(End::Error(error.with_text("too many failed logins")));
         }
-        Ok(None)
+        Ok(())
     }
 
     /// Runs the exchange to its end. `name` is set to whom it was about.
     async fn exchange(
         &mut self,
-        auth: &Element,
+        profile: Profile,
+        request: &Element,
         name: &mut String,
-    ) -> Result<Result<(Authenticated, String), Failure>, End> {
+    ) -> Result<Result<Proved, Failure>, End> {
         if !self.facts(false).secure {
             return Ok(Err(Failure::EncryptionRequired));
         }
-        let mechanism = auth.attr("mechanism").and_then(|name| name.parse().ok());
+        let mechanism = request.attr("mechanism").unwrap_or_default();
+        if let (Profile::Sasl2, Ok(mechanism)) = (profile, mechanism.parse()) {
+            return Ok(self.by_token(mechanism, request, name).await);
+        }
+        let mechanism = mechanism.parse().ok();
         let Some(mechanism) = mechanism.filter(|wanted| self.offer.has(*wanted)) else {
             return Ok(Err(Failure::InvalidMechanism));
         };
-        let initial = match sasl::decode_payload(&auth.text()) {
+        let initial = match profile.initial(request) {
             Ok(initial) => initial,
             Err(failure) => return Ok(Err(failure)),
         };
@@ -126,9 +172,8 @@ impl Negotiation {
         loop {
             step = match step {
                 Step::Challenge(data, exchange) => {
-                    self.send(element("challenge", &encode_payload(&data)))
-                        .await?;
-                    match self.response().await? {
+                    self.send(profile.challenge_xml(&data)).await?;
+                    match self.response(profile).await? {
                         Ok(data) => exchange.response(&data),
                         Err(failure) => return Ok(Err(failure)),
                     }
@@ -158,24 +203,15 @@ impl Negotiation {
                 Step::Success {
                     account,
                     additional_data,
-                } => {
-                    let found = self.shared.exchange.account(account.as_str()).await;
-                    return Ok(match found {
-                        Ok(Some(found)) if found.is_disabled() => Err(Failure::AccountDisabled),
-                        Ok(Some(_)) => {
-                            let data = additional_data.as_deref();
-                            let success =
-                                element("success", &data.map_or_else(String::new, encode_payload));
-                            Ok((Authenticated::Account(account), success))
-                        }
-                        Ok(None) => Err(Failure::NotAuthorized),
-                        Err(error) => Err(unavailable(&error)),
-                    });
-                }
+                } => return Ok(self.admit(profile, account, additional_data, None).await),
                 Step::Anonymous => {
                     let local = self.shared.exchange.ids.token();
                     return Ok(match Jid::from_parts(Some(&local), domain.as_str(), None) {
-                        Ok(jid) => Ok((Authenticated::Anonymous(jid), element("success", ""))),
+                        Ok(jid) => Ok(Proved {
+                            who: Authenticated::Anonymous(jid),
+                            data: None,
+                            readmitted: None,
+                        }),
                         Err(_) => Err(Failure::TemporaryAuthFailure),
                     });
                 }
@@ -184,28 +220,82 @@ impl Negotiation {
         }
     }
 
-    /// The peer's answer to a challenge.
-    async fn response(&mut self) -> Result<Result<Vec<u8>, Failure>, End> {
+    /// The same by a token (XEP-0484 §3.4): one message, which only a client with an id can send
+    /// and only an encrypted stream may carry (§6).
+    async fn by_token(
+        &self,
+        mechanism: TokenMechanism,
+        request: &Element,
+        name: &mut String,
+    ) -> Result<Proved, Failure> {
+        let exchange = &self.shared.exchange;
+        let readmit = exchange.powers.readmit.as_ref();
+        let readmit = readmit
+            .filter(|_| self.reader.io.is_tls())
+            .ok_or(Failure::InvalidMechanism)?;
+        let client = self.user_agent.as_ref().and_then(|agent| agent.id.as_ref());
+        let client = client.ok_or(Failure::MalformedRequest)?;
+        let message = Profile::Sasl2.initial(request)?;
+        let domain = exchange.domain.as_str();
+        let proof = TokenProof::read(mechanism, message.as_deref(), &self.offer, domain)?;
+        name.clone_from(&proof.account().to_string());
+        let login = TokenLogin {
+            proof: &proof,
+            client,
+            request,
+        };
+        let checked = readmit.check(exchange, login).await;
+        let readmitted = checked.map_err(|error| unavailable(&error))??;
+        let data = readmitted.additional_data.clone();
+        let account = proof.account().clone();
+        self.admit(Profile::Sasl2, account, Some(data), Some(readmitted))
+            .await
+    }
+
+    /// Looks at the account of a client that has proved to be it.
+    async fn admit(
+        &self,
+        profile: Profile,
+        account: Jid,
+        data: Option<Vec<u8>>,
+        readmitted: Option<Readmitted>,
+    ) -> Result<Proved, Failure> {
+        // XEP-0388 §2.3 and §4.4. A client that names one account in its stream header and logs in
+        // to another is mistaken, whether or not it sends an authorization identity.
+        let claimed = self.claimed.as_ref();
+        if profile == Profile::Sasl2 && claimed.is_some_and(|claimed| *claimed != account) {
+            return Err(Failure::InvalidAuthzid);
+        }
+        match self.shared.exchange.account(account.as_str()).await {
+            Ok(Some(found)) if found.is_disabled() => Err(Failure::AccountDisabled),
+            Ok(Some(_)) => Ok(Proved {
+                who: Authenticated::Account(account),
+                data,
+                readmitted,
+            }),
+            Ok(None) => Err(Failure::NotAuthorized),
+            Err(error) => Err(unavailable(&error)),
+        }
+    }
+
+    /// The peer's answer to a challenge. Anything else than that ends the stream (XEP-0388 §2.4).
+    async fn response(&mut self, profile: Profile) -> Result<Result<Vec<u8>, Failure>, End> {
         let element = match self.reader.next().await? {
             Incoming::Element(element) => element,
             Incoming::End => return Err(End::Closed),
             Incoming::Header(_) => return Err(StreamCondition::BadFormat.into()),
         };
-        if element.is("response", ns::SASL) {
-            return Ok(sasl::decode_payload(&element.text()).map(Option::unwrap_or_default));
+        if element.is("response", profile.namespace()) {
+            return Ok(profile.response(&element));
         }
-        if element.is("abort", ns::SASL) {
+        if element.is("abort", profile.namespace()) {
             return Ok(Err(Failure::Aborted));
         }
         Err(StreamCondition::NotAuthorized.into())
     }
 }
 
-fn element(name: &str, text: &str) -> String {
-    format!("<{name} xmlns='{}'>{text}</{name}>", ns::SASL)
-}
-
-fn unavailable(error: &waxwing_core::db::DbError) -> Failure {
+fn unavailable(error: &DbError) -> Failure {
     tracing::error!(%error, "a login failed in the database");
     Failure::TemporaryAuthFailure
 }

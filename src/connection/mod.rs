@@ -1,11 +1,14 @@
 //! One client connection: one task that negotiates the stream and then serves the session.
 
 mod authenticate;
+mod bind;
 mod bound;
 mod ending;
 mod io;
 mod negotiate;
 mod reader;
+mod resume;
+mod sasl2;
 
 use std::net::IpAddr;
 use std::sync::Arc;

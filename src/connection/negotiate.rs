@@ -1,4 +1,5 @@
-//! Negotiation of a client's stream (RFC 6120 §4 to §7): header, STARTTLS, SASL, binding.
+//! Negotiation of a client's stream (RFC 6120 §4 to §7): header, STARTTLS, features, and the order
+//! of the steps. Authentication and binding have files of their own.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -8,13 +9,14 @@ use bytes::Bytes;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use waxwing_core::Session;
+use waxwing_core::binding::UserAgent;
 use waxwing_core::powers::{StreamFacts, Verb};
-use waxwing_xmpp::builder::With;
 use waxwing_xmpp::error::StreamCondition;
 use waxwing_xmpp::framing::{Limits, StreamHeader};
-use waxwing_xmpp::{Element, Jid, Stanza, StanzaError, StreamError, dom, ns, sasl};
+use waxwing_xmpp::{Element, Jid, dom, ns, sasl};
 
 use super::authenticate::{Authenticated, offer};
+use super::bind::{refusal, reply};
 use super::io::{Io, Transport};
 use super::reader::{Incoming, Reader};
 use super::{End, Shared, close};
@@ -32,7 +34,22 @@ pub(crate) struct Negotiation {
     pub(crate) attempts: u32,
     /// Whether a header was sent for the current stream: an error without one needs one first.
     open: bool,
-    lang: Option<String>,
+    pub(crate) lang: Option<String>,
+    /// Who the client said it was in its stream header, as a bare JID.
+    pub(crate) claimed: Option<Jid>,
+    /// What the client said of itself.
+    pub(crate) user_agent: Option<UserAgent>,
+}
+
+/// What the client is after its login.
+pub(crate) enum Login {
+    /// Authenticated as RFC 6120 §6 says: it opens the stream anew.
+    Restart(Authenticated),
+    /// Authenticated by XEP-0388; it has the features of the stream and is to bind.
+    Features(Authenticated),
+    /// Authenticated and bound by XEP-0386, or resumed: the session's outbox begins with what
+    /// tells it so.
+    Bound(Arc<Session>),
 }
 
 /// Negotiates a stream up to a bound session. `None`: the connection is closed already.
@@ -61,6 +78,8 @@ pub(crate) async fn negotiate(
         attempts: 0,
         open: false,
         lang: None,
+        claimed: None,
+        user_agent: None,
     };
     let run = async {
         if direct_tls {
@@ -88,12 +107,17 @@ pub(crate) async fn negotiate(
 impl Negotiation {
     /// From the first header to the bound session.
     async fn run(&mut self) -> Result<Arc<Session>, End> {
-        let authenticated = self.before_login().await?;
-        self.reader.restart();
-        self.open = false;
-        self.expect_header().await?;
-        self.send_features(true).await?;
-        let session = self.bind(&authenticated).await?;
+        let session = match self.before_login().await? {
+            Login::Restart(authenticated) => {
+                self.reader.restart();
+                self.open = false;
+                self.expect_header().await?;
+                self.send(self.features_after_login(false)).await?;
+                self.bind(&authenticated).await?
+            }
+            Login::Features(authenticated) => self.bind(&authenticated).await?,
+            Login::Bound(session) => session,
+        };
         let max_bytes = self.shared.config.load().limits.stanza_bytes;
         self.reader.framer.set_limits(Limits {
             max_bytes,
@@ -102,9 +126,9 @@ impl Negotiation {
         Ok(session)
     }
 
-    async fn before_login(&mut self) -> Result<Authenticated, End> {
+    async fn before_login(&mut self) -> Result<Login, End> {
         self.expect_header().await?;
-        self.send_features(false).await?;
+        self.send_features().await?;
         loop {
             let element = match self.reader.next().await? {
                 Incoming::Element(element) => element,
@@ -114,10 +138,14 @@ impl Negotiation {
             if element.is("starttls", ns::TLS) {
                 self.starttls().await?;
                 self.expect_header().await?;
-                self.send_features(false).await?;
+                self.send_features().await?;
             } else if element.is("auth", ns::SASL) {
                 if let Some(authenticated) = self.authenticate(&element).await? {
-                    return Ok(authenticated);
+                    return Ok(Login::Restart(authenticated));
+                }
+            } else if element.is("authenticate", ns::SASL2) {
+                if let Some(login) = self.authenticate2(&element).await? {
+                    return Ok(login);
                 }
             } else if element.is("iq", ns::CLIENT) {
                 self.iq_before_login(&element).await?;
@@ -140,7 +168,7 @@ impl Negotiation {
         Ok(())
     }
 
-    fn check_header(&self, header: &StreamHeader) -> Result<(), End> {
+    fn check_header(&mut self, header: &StreamHeader) -> Result<(), End> {
         let major = header
             .version
             .as_deref()
@@ -155,10 +183,20 @@ impl Negotiation {
             return Err(StreamCondition::ImproperAddressing.into());
         };
         let own = &self.shared.exchange.domain;
-        match Jid::parse(to) {
-            Ok(to) if to == *own => Ok(()),
-            _ => Err(StreamCondition::HostUnknown.into()),
+        if !Jid::parse(to).is_ok_and(|to| to == *own) {
+            return Err(StreamCondition::HostUnknown.into());
         }
+        let from = header.from.as_ref().and_then(|from| Jid::parse(from).ok());
+        if from
+            .as_ref()
+            .is_some_and(|from| from.domain() != own.as_str())
+        {
+            // XEP-0388 §2.1: nobody of another domain logs in here.
+            return Err(StreamCondition::InvalidFrom.into());
+        }
+        let from = from.filter(|from| from.local().is_some());
+        self.claimed = from.map(|from| from.to_bare());
+        Ok(())
     }
 
     /// Sends this side's header; an error before the client's own was read needs it too.
@@ -198,31 +236,43 @@ impl Negotiation {
         }
     }
 
-    async fn send_features(&mut self, authenticated: bool) -> Result<(), End> {
-        let facts = self.facts(authenticated);
+    async fn send_features(&mut self) -> Result<(), End> {
+        let facts = self.facts(false);
         let mut features = String::from("<stream:features>");
-        if !authenticated {
-            if !self.reader.io.is_tls() {
-                let required = if facts.secure { "" } else { "<required/>" };
-                features += &format!("<starttls xmlns='{}'>{required}</starttls>", ns::TLS);
-            }
-            if facts.secure {
-                self.offer = offer(
-                    &self.shared,
-                    self.reader.io.tls(),
-                    self.end_point.as_deref(),
-                );
-                features += &self.offer.features_xml();
-            }
-        } else {
-            features += &format!("<bind xmlns='{}'/>", ns::BIND);
+        if !self.reader.io.is_tls() {
+            let required = if facts.secure { "" } else { "<required/>" };
+            features += &format!("<starttls xmlns='{}'>{required}</starttls>", ns::TLS);
         }
-        let exchange = &self.shared.exchange;
-        for stream in &exchange.powers.stream {
-            features += &stream.feature(exchange, facts).unwrap_or_default();
+        if facts.secure {
+            self.offer = offer(
+                &self.shared,
+                self.reader.io.tls(),
+                self.end_point.as_deref(),
+            );
+            features += &self.offer.features_xml(&self.inline_features());
         }
+        features += &self.extension_features(facts);
         features += "</stream:features>";
         self.send(features).await
+    }
+
+    /// The features of a stream whose client is authenticated, and bound if `bound` says so.
+    pub(crate) fn features_after_login(&self, bound: bool) -> String {
+        let bind = if bound {
+            String::new()
+        } else {
+            format!("<bind xmlns='{}'/>", ns::BIND)
+        };
+        let more = self.extension_features(self.facts(true));
+        format!("<stream:features>{bind}{more}</stream:features>")
+    }
+
+    fn extension_features(&self, facts: StreamFacts) -> String {
+        let exchange = &self.shared.exchange;
+        let streams = exchange.powers.stream.iter();
+        streams
+            .filter_map(|stream| stream.feature(exchange, facts))
+            .collect()
     }
 
     /// RFC 6120 §5.4.
@@ -283,65 +333,4 @@ impl Negotiation {
         let outcome = answer.await;
         self.send(reply(iq, outcome)).await
     }
-
-    /// RFC 6120 §7.
-    async fn bind(&mut self, authenticated: &Authenticated) -> Result<Arc<Session>, End> {
-        loop {
-            let element = match self.reader.next().await? {
-                Incoming::Element(element) => element,
-                Incoming::End => return Err(End::Closed),
-                Incoming::Header(_) => return Err(StreamCondition::BadFormat.into()),
-            };
-            let request = element.get_child("bind", ns::BIND);
-            let Some(request) = request.filter(|_| element.attr("type") == Some("set")) else {
-                // §7.3.1: nothing else is allowed before.
-                return Err(refusal(&element));
-            };
-            let resource = request.get_child("resource", ns::BIND).map(Element::text);
-            let resource = resource.as_deref().filter(|resource| !resource.is_empty());
-            let exchange = &self.shared.exchange;
-            let lang = self.lang.as_deref();
-            let bound = match authenticated {
-                Authenticated::Account(jid) => exchange.bind(jid, resource, lang).await,
-                Authenticated::Anonymous(jid) => exchange.bind_anonymous(jid, resource, lang),
-            };
-            match bound {
-                Ok(session) => {
-                    let jid = Element::builder("jid", ns::BIND)
-                        .append(session.jid.as_str())
-                        .build();
-                    let bind = Element::builder("bind", ns::BIND).append(jid).build();
-                    // Through the outbox: nothing may be written before it.
-                    let answer = reply(&element, Ok(Some(bind)));
-                    session.outbox.push_first(Bytes::from(answer));
-                    return Ok(session);
-                }
-                Err(error) => self.send(reply(&element, Err(error))).await?,
-            }
-        }
-    }
-}
-
-/// The stream error for something that is not allowed yet (RFC 6120 §4.9.3.12) or not known.
-fn refusal(element: &Element) -> End {
-    let stanza = ["message", "presence", "iq"].contains(&element.name());
-    if stanza && element.ns() == ns::CLIENT {
-        StreamCondition::NotAuthorized.into()
-    } else {
-        End::Error(StreamError::new(StreamCondition::UnsupportedStanzaType))
-    }
-}
-
-/// The answer to an IQ before there is a session.
-fn reply(iq: &Element, outcome: Result<Option<Element>, StanzaError>) -> String {
-    let (kind, child) = match outcome {
-        Ok(child) => ("result", child),
-        Err(error) => ("error", Some(error.to_element())),
-    };
-    let mut answer = Element::builder("iq", ns::CLIENT).with("type", kind);
-    if let Some(id) = iq.attr("id") {
-        answer = answer.with("id", id);
-    }
-    let answer = Stanza::from_element(&answer.append_all(child).build());
-    String::from_utf8_lossy(answer.bytes()).into_owned()
 }

@@ -167,29 +167,33 @@ impl Accounts {
         self.clock.now().0 << 12 | serial
     }
 
-    /// Sets another password.
-    pub async fn set_password(&self, jid: &Jid, password: &str) -> Result<(), AccountError> {
-        let account = self
-            .find(jid.as_str())
-            .await?
-            .ok_or(AccountError::Unknown)?;
+    /// Sets another password of the account with that key, and carries out `also` with it.
+    pub async fn set_password(
+        &self,
+        id: i64,
+        password: &str,
+        also: Vec<Statement>,
+    ) -> Result<(), AccountError> {
         let forget = "DELETE FROM credential WHERE account = ?1";
-        let mut statements = vec![Statement::new(forget, vec![account.id.into()])];
-        statements.extend(self.credentials(account.id, password).await?);
+        let mut statements = vec![Statement::new(forget, vec![id.into()])];
+        statements.extend(self.credentials(id, password).await?);
+        statements.extend(also);
         self.database.batch(statements).await?;
         Ok(())
     }
 
-    /// Refuses or allows logins.
-    pub async fn set_disabled(&self, jid: &Jid, disabled: bool) -> Result<(), AccountError> {
+    /// Refuses or allows logins, and carries out `also` with that.
+    pub async fn set_disabled(
+        &self,
+        jid: &Jid,
+        disabled: bool,
+        also: Vec<Statement>,
+    ) -> Result<(), AccountError> {
         let update = "UPDATE account SET disabled = ?2 WHERE jid = ?1";
         let values = vec![jid.as_str().into(), i64::from(disabled).into()];
-        match self
-            .database
-            .batch(vec![Statement::new(update, values)])
-            .await?
-            .first()
-        {
+        let mut statements = vec![Statement::new(update, values)];
+        statements.extend(also);
+        match self.database.batch(statements).await?.first() {
             Some(1) => Ok(()),
             _ => Err(AccountError::Unknown),
         }

@@ -17,6 +17,10 @@ use crate::db::{Migrations, Statement};
 use crate::exchange::Exchange;
 use crate::session::Session;
 
+pub use login::{Inline, Readmit, Readmitted, TokenLogin, TokenRequest};
+
+mod login;
+
 /// A boxed future of an extension.
 pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -89,6 +93,13 @@ pub trait Attend: Extension {
     ) -> Option<Boxed<'a, Option<Element>>> {
         let _ = (exchange, account);
         None
+    }
+
+    /// An account's password was changed, or its logins are refused or allowed: what clients were
+    /// given to log in by must go.
+    fn revoked(&self, account: i64) -> Vec<Statement> {
+        let _ = account;
+        Vec::new()
     }
 
     /// An account is removed: what must go with it.
@@ -210,6 +221,10 @@ pub struct Powers {
     pub describe: Vec<Arc<dyn Describe>>,
     /// Features in the order in which they are advertised.
     pub stream: Vec<Arc<dyn Stream>>,
+    /// Asked in this order at a login by SASL2, and to act in this order when it binds.
+    pub inline: Vec<Arc<dyn Inline>>,
+    /// Who knows tokens; at most one does.
+    pub readmit: Option<Arc<dyn Readmit>>,
 }
 
 /// Two extensions claim one IQ.

@@ -10,6 +10,7 @@ use waxwing_xmpp::Jid;
 use waxwing_xmpp::jid::JidError;
 
 use crate::account::Account;
+use crate::binding::UserAgent;
 use crate::exchange::parse_address;
 use crate::outbox::Outbox;
 
@@ -35,6 +36,8 @@ pub struct Session {
     pub account: Arc<Account>,
     /// Whether the server made its resource up: who names it must have been told.
     pub resource_is_secret: bool,
+    /// What its client said of itself (XEP-0388); nobody else is told.
+    pub user_agent: Option<Box<UserAgent>>,
     /// What waits to be written to it.
     pub outbox: Outbox,
     /// The stream's default language (RFC 6120 §4.7.4), copied to stanzas that name none.
@@ -57,6 +60,7 @@ impl Session {
         jid: Jid,
         account: Arc<Account>,
         resource_is_secret: bool,
+        user_agent: Option<Box<UserAgent>>,
         outbox: Outbox,
         lang: Option<Box<str>>,
     ) -> Self {
@@ -65,6 +69,7 @@ impl Session {
             jid,
             account,
             resource_is_secret,
+            user_agent,
             outbox,
             lang,
             correspondent: Mutex::default(),
@@ -72,6 +77,31 @@ impl Session {
             draining: AtomicBool::new(false),
             heard: AtomicU64::new(0),
         }
+    }
+
+    /// What names the device over several logins: the id of the user agent, else the resource that
+    /// the client chose. `None`: it cannot be known again.
+    pub fn device_key(&self) -> Option<&str> {
+        let chosen = self.jid.resource().filter(|_| !self.resource_is_secret);
+        self.agent_id().or(chosen)
+    }
+
+    fn agent_id(&self) -> Option<&str> {
+        self.user_agent.as_ref()?.id.as_deref()
+    }
+
+    /// Whether an older session of its account ends because of it: one with the same resource, or
+    /// one of the same installation of a client.
+    pub(crate) fn replaces(&self, older: &Session) -> bool {
+        self.jid == older.jid || (self.agent_id().is_some() && self.agent_id() == older.agent_id())
+    }
+
+    /// The device as its owner would name it; empty if the client said nothing.
+    pub fn device_name(&self) -> String {
+        self.user_agent
+            .as_ref()
+            .map(|agent| agent.name())
+            .unwrap_or_default()
     }
 
     /// The address that the client wrote as `to`, read anew only if it is another than before.

@@ -8,24 +8,26 @@ use waxwing_xmpp::{Jid, StanzaError, StreamError};
 
 use crate::account::{Account, Bound};
 use crate::accounts::{AccountError, Accounts};
+use crate::binding::Binding;
+use crate::db::Statement;
 use crate::exchange::Exchange;
 use crate::outbox::{Close, Outbox};
 use crate::session::{Session, SessionRef};
 
 impl Exchange {
     /// Binds a resource: the one asked for, or one that the server makes. An older session with
-    /// the same resource is closed with `conflict` (RFC 6120 §7.7.2.2).
+    /// the same resource (RFC 6120 §7.7.2.2) or of the same user agent (XEP-0386 §3.2) is closed
+    /// with `conflict`.
     pub async fn bind(
         self: &Arc<Self>,
         bare: &Jid,
-        resource: Option<&str>,
-        lang: Option<&str>,
+        binding: Binding<'_>,
     ) -> Result<Arc<Session>, StanzaError> {
         let account = self
             .account(bare.as_str())
             .await?
             .ok_or_else(StanzaError::not_authorized)?;
-        self.bind_to(&account, resource, lang)
+        self.bind_to(&account, binding)
     }
 
     /// Binds a resource of an account that is not in the database: an anonymous user's
@@ -33,27 +35,21 @@ impl Exchange {
     pub fn bind_anonymous(
         self: &Arc<Self>,
         bare: &Jid,
-        resource: Option<&str>,
-        lang: Option<&str>,
+        binding: Binding<'_>,
     ) -> Result<Arc<Session>, StanzaError> {
         let id = -1 - i64::try_from(self.ids.serial()).unwrap_or(0);
         let roster = crate::roster::Roster::default();
         let account = Account::new(id, bare.clone(), roster, crate::account::Usage::default());
-        self.bind_to(&self.registry.insert(account), resource, lang)
+        self.bind_to(&self.registry.insert(account), binding)
     }
 
     fn bind_to(
         self: &Arc<Self>,
         account: &Arc<Account>,
-        resource: Option<&str>,
-        lang: Option<&str>,
+        binding: Binding<'_>,
     ) -> Result<Arc<Session>, StanzaError> {
-        let made_up = resource.is_none();
-        let resource = resource.map_or_else(|| self.ids.token(), str::to_owned);
-        let jid = account
-            .jid
-            .with_resource_tolerant(&resource)
-            .map_err(|_| StanzaError::bad_request())?;
+        let jid = binding.address(&account.jid, &*self.ids)?;
+        let made_up = binding.resource.is_none();
         let settings = self.settings.load();
         let reference = SessionRef {
             node: 1,
@@ -61,12 +57,14 @@ impl Exchange {
             id: self.ids.serial(),
         };
         let outbox = Outbox::new(settings.outbox_bytes);
-        let lang = lang.map(Box::from);
+        let lang = binding.lang.map(Box::from);
+        let user_agent = binding.user_agent.map(Box::new);
         let session = Arc::new(Session::new(
             reference,
             jid,
             Arc::clone(account),
             made_up,
+            user_agent,
             outbox,
             lang,
         ));
@@ -85,8 +83,9 @@ impl Exchange {
                 if state.removed {
                     return Err(StanzaError::not_authorized());
                 }
-                let older = session.jid.resource().and_then(|name| state.resource(name));
-                match older.map(|bound| Arc::clone(&bound.session)) {
+                let mut sessions = state.sessions.iter().map(|bound| &bound.session);
+                let older = sessions.find(|older| session.replaces(older)).cloned();
+                match older {
                     Some(older) => older,
                     // RFC 6120 §7.6.2.1.
                     None if state.sessions.len() >= settings.sessions_per_account => {
@@ -145,6 +144,17 @@ impl Exchange {
         }
     }
 
+    /// Sets another password. What clients were given instead of the old one is worth nothing any
+    /// more.
+    pub async fn set_password(&self, jid: &Jid, password: &str) -> Result<(), AccountError> {
+        let account = self.accounts.find(jid.as_str()).await?;
+        let account = account.ok_or(AccountError::Unknown)?;
+        let revoked = self.revoked(account.id);
+        self.accounts
+            .set_password(account.id, password, revoked)
+            .await
+    }
+
     /// Refuses or allows logins; sessions of an account that is refused are closed.
     pub async fn set_disabled(&self, jid: &Jid, disabled: bool) -> Result<(), AccountError> {
         // Held in memory meanwhile, so that nobody loads it as it was before.
@@ -152,12 +162,18 @@ impl Exchange {
             .account(jid.as_str())
             .await?
             .ok_or(AccountError::Unknown)?;
-        self.accounts.set_disabled(jid, disabled).await?;
+        let revoked = self.revoked(account.id);
+        self.accounts.set_disabled(jid, disabled, revoked).await?;
         account.set_disabled(disabled);
         if disabled {
             self.close_sessions(&account, &StreamCondition::NotAuthorized);
         }
         Ok(())
+    }
+
+    fn revoked(&self, account: i64) -> Vec<Statement> {
+        let attend = self.powers.attend.iter();
+        attend.flat_map(|attend| attend.revoked(account)).collect()
     }
 
     /// Removes an account and all that belongs to it. Contacts see that it is gone: their

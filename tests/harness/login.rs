@@ -44,7 +44,12 @@ impl Client {
 
     /// Opens the stream, or opens it anew; the features that the server offers.
     pub fn open(&mut self) -> Outcome<Element> {
-        self.send(&header(&self.target().domain))?;
+        self.open_with(&header(&self.target().domain))
+    }
+
+    /// The same with this header.
+    pub fn open_with(&mut self, header: &str) -> Outcome<Element> {
+        self.send(header)?;
         match self.recv()? {
             Event::Header(_) => self.expect("features", STREAM),
             other => Err(format!("a stream header was expected, not {}", other.show()).into()),

@@ -8,6 +8,7 @@ pub mod matching;
 pub mod options;
 pub mod play;
 pub mod sasl;
+pub mod sasl2;
 pub mod server;
 pub mod stage;
 pub mod transport;

@@ -22,6 +22,14 @@ pub fn plain(authzid: &str, user: &str, password: &str) -> String {
     encode(format!("{authzid}\0{user}\0{password}"))
 }
 
+/// What the two sides of an HT-SHA-256 login say (draft-schmaus-kitten-sasl-ht-09): the client's
+/// message and the server's, in base64.
+pub fn hashed_token(user: &str, token: &str, binding: &[u8]) -> (String, String) {
+    let hash = |side: &[u8]| mac(token.as_bytes(), &[side, binding].concat());
+    let initiator = [user.as_bytes(), b"\0", &hash(b"Initiator")].concat();
+    (encode(initiator), encode(hash(b"Responder")))
+}
+
 /// One exchange of SCRAM-SHA-256.
 pub struct Scram {
     /// `n,,`, `y,,` or `p=TYPE,,`; an authzid may stand in it.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use tokio::runtime::{Builder, Runtime};
 use waxwing_benches::stanzas;
 use waxwing_core::account::{Account, Usage};
+use waxwing_core::binding::Binding;
 use waxwing_core::roster::{Item, Roster};
 use waxwing_core::{Exchange, Session};
 use waxwing_xmpp::Jid;
@@ -94,7 +95,11 @@ impl Stage {
     /// A session that has sent its initial presence.
     fn online(&self, account: &Jid, resource: &str) -> Arc<Session> {
         self.runtime.block_on(async {
-            let bound = self.exchange.bind(account, Some(resource), None).await;
+            let binding = Binding {
+                resource: Some(resource),
+                ..Binding::default()
+            };
+            let bound = self.exchange.bind(account, binding).await;
             let session = bound.expect("a session");
             let mut framer = drive::opened();
             drive::send(&self.exchange, &mut framer, &session, "<presence/>").await;

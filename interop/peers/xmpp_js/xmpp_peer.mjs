@@ -3,6 +3,7 @@
 // usage: node xmpp_peer.mjs SERVICE      (xmpp://, xmpps:// or ws://)
 // environment: INTEROP_JID, INTEROP_PASSWORD, NODE_EXTRA_CA_CERTS
 
+import { randomUUID } from "node:crypto";
 import readline from "node:readline";
 
 import { client, xml } from "@xmpp/client";
@@ -16,16 +17,31 @@ const [service] = process.argv.slice(2);
 const [username, domain] = process.env.INTEROP_JID.split("@");
 const emit = (...fields) => console.log(fields.join("\t"));
 
+// One id for all logins of this process: a token is good for the client that it was given to.
+const userAgent = xml("user-agent", { id: randomUUID() }, xml("software", {}, "xmpp.js"));
 let mechanism = "";
 const xmpp = client({
   service,
   domain,
   resource: "xmppjs",
-  credentials: async (authenticate, mechanisms) => {
-    mechanism = mechanisms[0];
-    await authenticate({ username, password: process.env.INTEROP_PASSWORD }, mechanism);
+  // Called by SASL2 where that is offered, with `fast` if the server knows tokens.
+  credentials: async (authenticate, mechanisms, fast) => {
+    const token = await fast?.fetch();
+    mechanism = token?.mechanism ?? mechanisms[0];
+    const known = { username, password: process.env.INTEROP_PASSWORD, token };
+    await authenticate(known, mechanisms[0], userAgent);
   },
 });
+const { saveToken, deleteToken } = xmpp.fast;
+xmpp.fast.saveToken = async (token) => {
+  await saveToken(token);
+  emit("token");
+};
+// Called when a login is refused a token, and before the first: the password is used then.
+xmpp.fast.deleteToken = async () => {
+  await deleteToken();
+  if (mechanism.startsWith("HT-")) mechanism = "a password, for its token was refused";
+};
 // A check logs in by hand.
 xmpp.reconnect.stop();
 

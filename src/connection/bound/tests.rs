@@ -4,6 +4,7 @@ use std::pin::pin;
 use socket2::{Domain, Socket, Type};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use waxwing_core::binding::Binding;
 use waxwing_xmpp::Jid;
 use waxwing_xmpp::framing::Limits;
 
@@ -53,7 +54,7 @@ async fn a_connection_reads_no_more_than_its_turn() {
     let (_stop, stopping) = watch::channel(false);
     let shared = Arc::new(server::shared(config, Arc::clone(&exchange), stopping).unwrap());
     let romeo = Jid::parse("romeo@localhost").unwrap();
-    let session = exchange.bind_anonymous(&romeo, None, None).unwrap();
+    let session = exchange.bind_anonymous(&romeo, Binding::default()).unwrap();
 
     let waiting = 2 * TURN_BYTES;
     let (_client, socket) = connection(waiting).await;

@@ -7,6 +7,7 @@
 mod world;
 
 use bytes::Bytes;
+use waxwing_core::binding::{Binding, UserAgent};
 use waxwing_core::exchange::Receipt;
 use waxwing_core::outbox::Close;
 use waxwing_xmpp::{Stanza, StreamError, error::StreamCondition};
@@ -67,10 +68,11 @@ async fn nothing_is_stored_for_an_account_that_was_removed() {
 async fn nothing_is_stored_for_an_anonymous_user() {
     let world = World::new().await;
     let bare = world::jid("passerby@localhost");
-    let guest = world
-        .exchange
-        .bind_anonymous(&bare, Some("web"), None)
-        .unwrap();
+    let binding = Binding {
+        resource: Some("web"),
+        ..Binding::default()
+    };
+    let guest = world.exchange.bind_anonymous(&bare, binding).unwrap();
     let receipt = world
         .send("passerby@localhost", &message("passerby@localhost", "1"))
         .await;
@@ -157,4 +159,46 @@ async fn an_interrupted_drain_goes_on_in_another_session() {
         .presence(&first, "<presence type='unavailable'/>")
         .await;
     assert!(second.is_draining());
+}
+
+/// A client whose connection broke comes again, under another resource: the session that it had is
+/// over, and what that did not take waits for it.
+#[tokio::test]
+async fn a_client_that_comes_again_is_given_what_it_did_not_take() {
+    let world = World::new().await;
+    let bare = world.account("juliet").await;
+    let bind = async |resource, id: &str| {
+        let user_agent = UserAgent {
+            id: Some(id.to_owned()),
+            ..UserAgent::default()
+        };
+        let binding = Binding {
+            resource,
+            user_agent: Some(user_agent),
+            ..Binding::default()
+        };
+        let session = world.exchange.bind(&bare, binding).await.unwrap();
+        world.presence(&session, "<presence/>").await;
+        session
+    };
+    let (phone, desk) = (
+        "d4565fa7-4d72-4749-b3d3-740edbf87770",
+        "11c2d371-2d65-4a79-8a77-91ae0e0d8b5f",
+    );
+    let first = bind(None, phone).await;
+    let to = first.jid.as_str();
+    assert_eq!(first.device_key(), Some(phone));
+    world.send(to, &message(to, "1")).await;
+    let other = bind(None, desk).await;
+    assert!(!first.outbox.is_detached());
+    world
+        .presence(&other, "<presence type='unavailable'/>")
+        .await;
+
+    let again = bind(Some("another"), phone).await;
+    assert!(first.outbox.is_detached());
+    assert!(!other.outbox.is_detached());
+    assert_eq!(again.account.lock().sessions.len(), 2);
+    assert_eq!(world.waiting("juliet").await, ["1"]);
+    assert!(again.is_draining());
 }

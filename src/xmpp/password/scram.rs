@@ -147,7 +147,8 @@ impl ScramHash {
     }
 
     /// H() of RFC 5802 §2.2.
-    pub(crate) fn digest(self, bytes: &[u8]) -> Vec<u8> {
+    #[must_use]
+    pub fn digest(self, bytes: &[u8]) -> Vec<u8> {
         match self {
             ScramHash::Sha1 => Sha1::digest(bytes).to_vec(),
             ScramHash::Sha256 => Sha256::digest(bytes).to_vec(),

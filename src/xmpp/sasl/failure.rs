@@ -1,7 +1,5 @@
 //! Why an authentication failed (RFC 6120 §6.5).
 
-use crate::ns;
-
 /// A SASL error condition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Failure {
@@ -46,25 +44,5 @@ impl Failure {
             Failure::NotAuthorized => "not-authorized",
             Failure::TemporaryAuthFailure => "temporary-auth-failure",
         }
-    }
-
-    /// The `<failure/>` element of RFC 6120.
-    #[must_use]
-    pub fn to_xml(self) -> String {
-        format!(
-            "<failure xmlns='{}'><{}/></failure>",
-            ns::SASL,
-            self.condition()
-        )
-    }
-
-    /// The `<failure/>` element of XEP-0388, whose condition keeps RFC 6120's namespace.
-    #[must_use]
-    pub fn to_sasl2_xml(self) -> String {
-        let condition = self.condition();
-        format!(
-            "<failure xmlns='urn:xmpp:sasl:2'><{condition} xmlns='{}'/></failure>",
-            ns::SASL
-        )
     }
 }

@@ -6,6 +6,9 @@
 //!
 //! An account that does not exist goes through the same computation as a wrong password, and ends
 //! with the same failure.
+//!
+//! A login by token ([`TokenProof`]) has one message and no steps. How messages are written on the
+//! stream is a [`Profile`].
 
 use std::fmt;
 
@@ -16,7 +19,9 @@ pub use failure::Failure;
 pub use mechanism::{ChannelBinding, Mechanism, UnknownMechanism};
 pub use offer::Offer;
 pub use payload::{MAX_PAYLOAD_BYTES, decode_payload, encode_payload};
+pub use profile::Profile;
 pub use scram::AwaitKeys;
+pub use token::{TokenMechanism, TokenProof};
 
 mod failure;
 mod mechanism;
@@ -24,9 +29,11 @@ mod message;
 mod offer;
 mod payload;
 mod plain;
+mod profile;
 mod scram;
 #[cfg(test)]
 mod tests;
+mod token;
 
 /// What is to happen next in an exchange.
 #[derive(Debug)]
@@ -94,8 +101,7 @@ struct Settings {
     downgrade_hash: String,
 }
 
-/// Begins an exchange with the mechanism and initial response of `<auth/>` (or of XEP-0388's
-/// `<authenticate/>`), which have been decoded by [`decode_payload`].
+/// Begins an exchange with the mechanism and initial response that [`Profile::initial`] has read.
 ///
 /// `domain` is the host of the account; `server_nonce` is fresh and random, of printable ASCII
 /// characters except the comma (anything else is a temporary failure). A mechanism that `offer`

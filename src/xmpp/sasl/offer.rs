@@ -1,4 +1,4 @@
-//! What a stream advertises: mechanisms, channel bindings (XEP-0440 0.4.x), and the hash that lets
+//! What a stream advertises: mechanisms, channel bindings (XEP-0440 1.0.0), and the hash that lets
 //! a client see whether somebody has shortened the lists on their way (XEP-0474 0.5.0).
 
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -36,22 +36,33 @@ impl Offer {
         self.advertised().any(Mechanism::is_plus)
     }
 
-    /// The stream features of RFC 6120 §6.4.1 and XEP-0440: `<mechanisms/>`, and
-    /// `<sasl-channel-binding/>` where it applies. Empty without mechanisms.
+    /// The stream features of RFC 6120 §6.4.1, XEP-0388 and XEP-0440: `<mechanisms/>`,
+    /// `<authentication/>` with what `inline` holds (XML), and `<sasl-channel-binding/>` where it
+    /// applies. Empty without mechanisms.
     #[must_use]
-    pub fn features_xml(&self) -> String {
+    pub fn features_xml(&self, inline: &str) -> String {
         if self.advertised().next().is_none() {
             return String::new();
         }
         let mechanisms = self.mechanism_list_xml();
         let bindings = self.channel_binding_xml();
         format!(
-            "<mechanisms xmlns='{}'>{mechanisms}</mechanisms>{bindings}",
-            ns::SASL
+            "<mechanisms xmlns='{}'>{mechanisms}</mechanisms>\
+             <authentication xmlns='{}'>{mechanisms}<inline>{inline}</inline></authentication>\
+             {bindings}",
+            ns::SASL,
+            ns::SASL2
         )
     }
 
-    /// The `<mechanism/>` elements alone, which XEP-0388's `<authentication/>` also holds.
+    /// The data of a channel binding of this stream, if it has that.
+    #[must_use]
+    pub fn binding(&self, kind: ChannelBinding) -> Option<&[u8]> {
+        let found = self.bindings.iter().find(|(offered, _)| *offered == kind);
+        found.map(|(_, data)| &**data)
+    }
+
+    /// The `<mechanism/>` elements, the same in both profiles.
     #[must_use]
     pub fn mechanism_list_xml(&self) -> String {
         let element = |mechanism: Mechanism| format!("<mechanism>{mechanism}</mechanism>");

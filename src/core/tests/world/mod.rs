@@ -5,6 +5,7 @@ use std::task::{Context, Poll, Waker};
 
 use arc_swap::ArcSwap;
 use waxwing_core::accounts::Accounts;
+use waxwing_core::binding::Binding;
 use waxwing_core::clock::{Clock, Ids, SystemClock, SystemIds};
 use waxwing_core::db::{Database, Options};
 use waxwing_core::exchange::Receipt;
@@ -95,11 +96,11 @@ impl World {
     /// A session that has sent initial presence.
     pub async fn online(&self, local: &str, resource: &str) -> Arc<Session> {
         let bare = self.account(local).await;
-        let session = self
-            .exchange
-            .bind(&bare, Some(resource), None)
-            .await
-            .unwrap();
+        let binding = Binding {
+            resource: Some(resource),
+            ..Binding::default()
+        };
+        let session = self.exchange.bind(&bare, binding).await.unwrap();
         self.presence(&session, "<presence/>").await;
         session
     }

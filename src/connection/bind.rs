@@ -1,0 +1,178 @@
+//! Binding of a resource: RFC 6120 §7, and Bind 2 (XEP-0386) within SASL2.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use waxwing_core::binding::Binding;
+use waxwing_core::{Exchange, Session};
+use waxwing_xmpp::builder::With;
+use waxwing_xmpp::error::StreamCondition;
+use waxwing_xmpp::{Element, Stanza, StanzaError, StreamError, ns};
+
+use super::End;
+use super::authenticate::Authenticated;
+use super::negotiate::Negotiation;
+use super::reader::Incoming;
+
+/// A session that is bound and not served yet. Should its negotiation end before, it ends too.
+pub(super) struct Fresh {
+    exchange: Arc<Exchange>,
+    session: Option<Arc<Session>>,
+}
+
+impl Fresh {
+    pub(super) fn new(exchange: &Arc<Exchange>, session: Arc<Session>) -> Self {
+        Fresh {
+            exchange: Arc::clone(exchange),
+            session: Some(session),
+        }
+    }
+
+    /// The full JID.
+    pub(super) fn jid(&self) -> &str {
+        self.session
+            .as_ref()
+            .map_or("", |session| session.jid.as_str())
+    }
+
+    /// Hands the session on to who serves it, with `first` in front of all that it is sent.
+    pub(super) fn begin(mut self, first: String) -> Option<Arc<Session>> {
+        let session = self.session.take()?;
+        session.outbox.push_first(Bytes::from(first));
+        Some(session)
+    }
+}
+
+impl Drop for Fresh {
+    fn drop(&mut self) {
+        if let Some(session) = self.session.take() {
+            session.outbox.drain_queue();
+            self.exchange.unbind(&session);
+        }
+    }
+}
+
+impl Negotiation {
+    /// RFC 6120 §7.
+    pub(super) async fn bind(
+        &mut self,
+        authenticated: &Authenticated,
+    ) -> Result<Arc<Session>, End> {
+        loop {
+            let element = match self.reader.next().await? {
+                Incoming::Element(element) => element,
+                Incoming::End => return Err(End::Closed),
+                Incoming::Header(_) => return Err(StreamCondition::BadFormat.into()),
+            };
+            let request = element.get_child("bind", ns::BIND);
+            let Some(request) = request.filter(|_| element.attr("type") == Some("set")) else {
+                // §7.3.1: nothing else is allowed before.
+                return Err(refusal(&element));
+            };
+            let resource = request.get_child("resource", ns::BIND).map(Element::text);
+            let binding = Binding {
+                resource: resource.as_deref().filter(|resource| !resource.is_empty()),
+                ..self.binding()
+            };
+            match self.session(authenticated, binding).await {
+                Ok(session) => {
+                    let jid = Element::builder("jid", ns::BIND)
+                        .append(session.jid.as_str())
+                        .build();
+                    let bind = Element::builder("bind", ns::BIND).append(jid).build();
+                    // Through the outbox: nothing may be written before it.
+                    let answer = reply(&element, Ok(Some(bind)));
+                    session.outbox.push_first(Bytes::from(answer));
+                    return Ok(session);
+                }
+                Err(error) => self.send(reply(&element, Err(error))).await?,
+            }
+        }
+    }
+
+    /// XEP-0386 §3.2: binds, and lets the extensions act that the request names. The session and
+    /// `<bound/>`; `None` if there is no session to be had. The client is authenticated all the
+    /// same then, and may bind as RFC 6120 says, where it is told why it cannot.
+    pub(super) async fn bind2(
+        &self,
+        authenticated: &Authenticated,
+        request: &Element,
+    ) -> Option<(Fresh, String)> {
+        let tag = request.get_child("tag", ns::BIND2).map(Element::text);
+        let binding = Binding {
+            tag: tag.as_deref().map(str::trim).filter(|tag| !tag.is_empty()),
+            ..self.binding()
+        };
+        let exchange = &self.shared.exchange;
+        match self.session(authenticated, binding).await {
+            Ok(session) => {
+                let fresh = Fresh::new(exchange, Arc::clone(&session));
+                Some((fresh, bound(exchange, &session, request).await))
+            }
+            Err(error) => {
+                tracing::debug!(condition = ?error.condition, "no session for a client");
+                None
+            }
+        }
+    }
+
+    /// A request that leaves all to the server.
+    fn binding(&self) -> Binding<'_> {
+        Binding {
+            user_agent: self.user_agent.clone(),
+            lang: self.lang.as_deref(),
+            ..Binding::default()
+        }
+    }
+
+    async fn session(
+        &self,
+        authenticated: &Authenticated,
+        binding: Binding<'_>,
+    ) -> Result<Arc<Session>, StanzaError> {
+        let exchange = &self.shared.exchange;
+        match authenticated {
+            Authenticated::Account(jid) => exchange.bind(jid, binding).await,
+            Authenticated::Anonymous(jid) => exchange.bind_anonymous(jid, binding),
+        }
+    }
+}
+
+/// `<bound/>` with what the extensions put into it.
+pub(super) async fn bound(
+    exchange: &Arc<Exchange>,
+    session: &Arc<Session>,
+    request: &Element,
+) -> String {
+    let mut inner = String::new();
+    for inline in &exchange.powers.inline {
+        let asked = inline.bound(exchange, session, request).await;
+        inner += &asked.unwrap_or_default();
+        inner += &inline.always(exchange, session).await.unwrap_or_default();
+    }
+    format!("<bound xmlns='{}'>{inner}</bound>", ns::BIND2)
+}
+
+/// The stream error for something that is not allowed yet (RFC 6120 §4.9.3.12) or not known.
+pub(super) fn refusal(element: &Element) -> End {
+    let stanza = ["message", "presence", "iq"].contains(&element.name());
+    if stanza && element.ns() == ns::CLIENT {
+        StreamCondition::NotAuthorized.into()
+    } else {
+        End::Error(StreamError::new(StreamCondition::UnsupportedStanzaType))
+    }
+}
+
+/// The answer to an IQ before there is a session.
+pub(super) fn reply(iq: &Element, outcome: Result<Option<Element>, StanzaError>) -> String {
+    let (kind, child) = match outcome {
+        Ok(child) => ("result", child),
+        Err(error) => ("error", Some(error.to_element())),
+    };
+    let mut answer = Element::builder("iq", ns::CLIENT).with("type", kind);
+    if let Some(id) = iq.attr("id") {
+        answer = answer.with("id", id);
+    }
+    let answer = Stanza::from_element(&answer.append_all(child).build());
+    String::from_utf8_lossy(answer.bytes()).into_owned()
+}

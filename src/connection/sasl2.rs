@@ -1,0 +1,143 @@
+//! SASL2 on a stream (XEP-0388): one request that authenticates, resumes or binds, and asks for a
+//! token, and one answer to all of it.
+
+use waxwing_core::binding::UserAgent;
+use waxwing_core::powers::{Powers, TokenRequest};
+use waxwing_xmpp::sasl::{Failure, Offer, Profile};
+use waxwing_xmpp::{Element, dom, ns};
+
+use super::End;
+use super::authenticate::{Authenticated, Proved};
+use super::negotiate::{Login, Negotiation};
+use super::resume::SM;
+
+impl Negotiation {
+    /// One attempt. `None`: it failed, and the client may try again.
+    pub(super) async fn authenticate2(&mut self, request: &Element) -> Result<Option<Login>, End> {
+        self.user_agent = match read(request) {
+            Ok(agent) => agent,
+            Err(failure) => return self.failed(Profile::Sasl2, failure).await.map(|()| None),
+        };
+        let Some(proved) = self.attempt(Profile::Sasl2, request).await? else {
+            return Ok(None);
+        };
+        let token = self.token(&proved, request).await;
+        let mut more = String::new();
+        let mut session = None;
+        if let Some(resume) = request.get_child("resume", SM) {
+            match self.resume(proved.who.jid(), resume).await {
+                Ok(resumed) => session = Some(resumed),
+                Err(failed) => more = failed,
+            }
+        }
+        // XEP-0386 §3.2: who has resumed is not bound.
+        if session.is_none()
+            && let Some(bind) = request.get_child("bind", ns::BIND2)
+        {
+            session = self.bind2(&proved.who, bind).await;
+        }
+        let Some((fresh, told)) = session else {
+            let features = self.features_after_login(false);
+            let identity = proved.who.jid().as_str();
+            let success = success(&proved, identity, &(more + &token));
+            self.send(success + &features).await?;
+            return Ok(Some(Login::Features(proved.who)));
+        };
+        let success = success(&proved, fresh.jid(), &(more + &told + &token));
+        // Through the outbox: nothing may be written before it, and nothing in between.
+        let session = fresh.begin(success + &self.features_after_login(true));
+        Ok(session.map(Login::Bound))
+    }
+
+    /// What SASL2's feature holds beside the mechanisms.
+    pub(super) fn inline_features(&self) -> String {
+        // XEP-0484 §6: tokens are for encrypted streams, whatever the configuration allows.
+        let offer = self.reader.io.is_tls().then_some(&self.offer);
+        inline_features(&self.shared.exchange.powers, offer)
+    }
+
+    /// A token for next time, as XML; empty if none is wanted. That there is none is no reason to
+    /// keep a client out.
+    async fn token(&self, proved: &Proved, request: &Element) -> String {
+        let exchange = &self.shared.exchange;
+        let client = self.user_agent.as_ref().and_then(|agent| agent.id.as_ref());
+        let (Some(readmit), Some(client), Authenticated::Account(jid), true) = (
+            &exchange.powers.readmit,
+            client,
+            &proved.who,
+            self.reader.io.is_tls(),
+        ) else {
+            return String::new();
+        };
+        let issued = async {
+            let Some(account) = exchange.account(jid.as_str()).await? else {
+                return Ok(None);
+            };
+            let request = TokenRequest {
+                account: account.id,
+                client,
+                request,
+                offer: &self.offer,
+                readmitted: proved.readmitted.as_ref(),
+            };
+            readmit.issue(exchange, request).await
+        };
+        issued
+            .await
+            .unwrap_or_else(|error: waxwing_core::db::DbError| {
+                tracing::error!(%error, "a token could not be stored");
+                None
+            })
+            .unwrap_or_default()
+    }
+}
+
+/// The user agent of a request that makes sense: each of its parts is there once, or not at all.
+fn read(request: &Element) -> Result<Option<UserAgent>, Failure> {
+    let once = |name: &'static str, ns: &'static str| {
+        let mut found = request.children().filter(|child| child.is(name, ns));
+        match (found.next(), found.next()) {
+            (found, None) => Ok(found),
+            _ => Err(Failure::MalformedRequest),
+        }
+    };
+    once("initial-response", ns::SASL2)?;
+    once("bind", ns::BIND2)?;
+    once("resume", SM)?;
+    let agent = once("user-agent", ns::SASL2)?;
+    agent
+        .map(UserAgent::read)
+        .transpose()
+        .map_err(|_| Failure::MalformedRequest)
+}
+
+/// XEP-0388 §2.6.1.
+fn success(proved: &Proved, identity: &str, more: &str) -> String {
+    let identity = dom::escape_text(identity);
+    let more = format!("<authorization-identifier>{identity}</authorization-identifier>{more}");
+    Profile::Sasl2.success_xml(proved.data.as_deref(), &more)
+}
+
+/// The inner of `<inline/>`: Bind 2 with what can be asked for in it (XEP-0386 §3.1), tokens where
+/// there is an offer for them, and what extensions add.
+fn inline_features(powers: &Powers, tokens: Option<&Offer>) -> String {
+    let bind: String = powers
+        .inline
+        .iter()
+        .map(|inline| format!("<feature var='{}'/>", inline.bind_feature()))
+        .collect();
+    let mut features = if bind.is_empty() {
+        format!("<bind xmlns='{}'/>", ns::BIND2)
+    } else {
+        format!("<bind xmlns='{}'><inline>{bind}</inline></bind>", ns::BIND2)
+    };
+    let own = powers.inline.iter();
+    features.extend(own.filter_map(|inline| inline.sasl2_feature()));
+    if let (Some(readmit), Some(offer)) = (&powers.readmit, tokens) {
+        features += &readmit.feature(offer);
+    }
+    features
+}
+
+#[cfg(test)]
+mod tests;
