@@ -22,7 +22,7 @@ impl Mailbox {
         // The lock makes the order of the ids the order of the queue.
         let mut state = self.0.state.lock();
         let id = state.next_id(row.received_at_ms);
-        entry.id = id;
+        entry.owners.id = id;
         let params = vec![
             id.into(),
             row.recipient.into(),
@@ -45,7 +45,7 @@ impl Mailbox {
         self.0
             .database
             .submit_one_with(Statement::new(sql::APPEND, params), settle)?;
-        state.appended(entry);
+        state.appended(&entry);
         Ok(id)
     }
 }

@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering::Release;
 use crate::db::{Database, DbError, Statement};
 
 use super::rows::{Flags, id_at};
-use super::tail::{Entry, Kind, Span, Tail, TailRow};
+use super::tail::{Entry, Kind, Owners, Span, Tail, TailRow, Told};
 use super::{Mailbox, Usage, sql, unsigned};
 
 /// Rows in the tail at which a move begins.
@@ -47,7 +47,7 @@ struct Move {
 }
 
 struct Piece {
-    entries: Vec<Entry>,
+    entries: Vec<(Entry, Told)>,
     up_to: i64,
     last: bool,
 }
@@ -78,11 +78,13 @@ impl State {
             let Some(newest) = rows.last() else { break };
             after = newest.int(0)?;
             for row in &rows {
-                tail.push(TailRow {
-                    id: row.int(0)?,
-                    recipient: row.int(1)?,
-                    sender_account: row.int(2)?,
-                    flags: Flags::stored(row.int(3)?)?,
+                tail.push(&TailRow {
+                    owners: Owners {
+                        id: row.int(0)?,
+                        recipient: row.int(1)?,
+                        sender_account: row.int(2)?,
+                        flags: Flags::stored(row.int(3)?)?,
+                    },
                     peer_in: row.int(4)?,
                     peer_out: row.int(5)?,
                     size: u32::try_from(row.int(6)?).unwrap_or(u32::MAX),
@@ -105,8 +107,8 @@ impl State {
         id_at(received_at_ms).max(self.last + 1)
     }
 
-    pub(super) fn appended(&mut self, row: TailRow) {
-        self.last = row.id;
+    pub(super) fn appended(&mut self, row: &TailRow) {
+        self.last = row.owners.id;
         self.tail.push(row);
     }
 
@@ -195,7 +197,7 @@ impl State {
             self.indexed = piece.up_to;
             self.moving = None;
             self.tail.forget_up_to(piece.up_to);
-        } else if let Some(entry) = piece.entries.last() {
+        } else if let Some((entry, _)) = piece.entries.last() {
             moving.done = *entry;
         }
     }
@@ -220,14 +222,13 @@ impl Mailbox {
         let Some(piece) = state.next_piece(self.0.move_at) else {
             return;
         };
-        let ids = |incoming: bool| -> Vec<i64> {
-            let entries = piece.entries.iter();
-            entries
-                .filter(|(_, kind, _)| kind.is_incoming() == incoming)
-                .map(|(_, _, id)| *id)
-                .collect()
-        };
-        let mut statements = sql::indexing(&ids(true), &ids(false));
+        // A removal that comes later finds the entries. One that is under way may have come before:
+        // the table knows.
+        let (doubtful, certain): (Vec<_>, Vec<_>) = piece
+            .entries
+            .iter()
+            .partition(|((_, _, id), _)| state.tail.is_leaving(*id));
+        let mut statements = sql::indexing(&certain, &doubtful);
         if piece.last {
             let up_to = piece.up_to.into();
             statements.push(Statement::new(sql::SET_STATE, ["indexed".into(), up_to]));

@@ -1,9 +1,12 @@
 //! The end of rows: an account does not own them any more, is removed, or they are too old.
 
+use std::sync::Arc;
+
 use tokio::sync::oneshot;
 
 use crate::db::{DbError, Pending, Statement};
 
+use super::index::State;
 use super::read::ids;
 use super::rows::{OwnedRow, id_at};
 use super::tail::{Kind, Span, Tail};
@@ -21,7 +24,11 @@ impl Mailbox {
     pub fn remove(&self, account: i64, ids: Vec<i64>) -> Pending<()> {
         self.remove_by(
             ids,
-            |ids, touched| sql::release(account, ids, touched),
+            |ids, state| {
+                let sole = |id: &i64| state.tail.is_sole_owner(*id, account);
+                let shared = !ids.iter().all(sole);
+                sql::release(account, ids, state.touched(), shared)
+            },
             move |tail, id| tail.release(id, account),
         )
     }
@@ -35,22 +42,30 @@ impl Mailbox {
     fn remove_by(
         &self,
         ids: Vec<i64>,
-        statements: impl FnOnce(&[i64], i64) -> Vec<Statement>,
+        statements: impl FnOnce(&[i64], &State) -> Vec<Statement>,
         forget: impl Fn(&mut Tail, i64) + Send + 'static,
     ) -> Pending<()> {
         let (reply, pending) = oneshot::channel();
         let mailbox = self.clone();
-        let state = self.0.state.lock();
-        let statements = statements(&ids, state.touched());
+        let ids: Arc<[i64]> = ids.into();
+        // The lock is held until all is queued: a piece of a move must come before this, or know of
+        // it.
+        let mut state = self.0.state.lock();
+        let statements = statements(&ids, &state);
+        let leaving = Arc::clone(&ids);
         let done = move |result: Result<(), DbError>| {
+            let mut state = mailbox.0.state.lock();
             if result.is_ok() {
-                let mut state = mailbox.0.state.lock();
-                ids.iter().for_each(|id| forget(&mut state.tail, *id));
+                leaving.iter().for_each(|id| forget(&mut state.tail, *id));
             }
+            state.tail.left(&leaving);
+            drop(state);
             forward(reply, result);
         };
-        // Under the lock still: a move must come wholly before this or wholly after it.
         let queued = self.0.database.submit_with(statements, done);
+        if queued.is_ok() {
+            state.tail.leave(&ids);
+        }
         drop(state);
         Pending::queued(queued, pending)
     }

@@ -1,6 +1,6 @@
 //! The rows that the index need not have yet, in memory.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 
 use super::rows::{Flags, NewRow};
@@ -64,36 +64,50 @@ impl Kind {
 /// (account, kind, id): the order of the index.
 pub(super) type Entry = (i64, Kind, i64);
 
-/// What is known of a row.
-#[derive(Clone, Debug)]
+/// What an entry tells of its row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Told {
+    pub(super) peer: i64,
+    pub(super) size: u32,
+}
+
+/// A row as it comes into the tail.
 pub(super) struct TailRow {
-    pub(super) id: i64,
-    pub(super) recipient: i64,
-    pub(super) sender_account: i64,
+    pub(super) owners: Owners,
     pub(super) peer_in: i64,
     pub(super) peer_out: i64,
     pub(super) size: u32,
+}
+
+/// Whose a row is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Owners {
+    pub(super) id: i64,
+    pub(super) recipient: i64,
+    pub(super) sender_account: i64,
     pub(super) flags: Flags,
 }
 
 impl TailRow {
     /// A row that has no id yet.
     pub(super) fn new(row: &NewRow) -> TailRow {
-        let bare = row
-            .from
-            .split_once('/')
-            .map_or(&*row.from, |(bare, _)| bare);
+        let from = &*row.from;
+        let bare = from.split_once('/').map_or(from, |(bare, _)| bare);
         TailRow {
-            id: 0,
-            recipient: row.recipient,
-            sender_account: row.sender_account,
+            owners: Owners {
+                id: 0,
+                recipient: row.recipient,
+                sender_account: row.sender_account,
+                flags: row.flags,
+            },
             peer_in: super::peer_hash(bare),
             peer_out: super::peer_hash(&row.to_bare),
             size: u32::try_from(row.body.len()).unwrap_or(u32::MAX),
-            flags: row.flags,
         }
     }
+}
 
+impl Owners {
     fn entries(&self) -> impl Iterator<Item = Entry> {
         let to_itself = self.recipient == self.sender_account;
         let incoming = Kind::of_recipient(self.flags).map(|kind| (self.recipient, kind, self.id));
@@ -139,9 +153,11 @@ pub(super) struct Span {
 #[derive(Default)]
 pub(super) struct Tail {
     /// By id.
-    rows: VecDeque<TailRow>,
+    rows: VecDeque<Owners>,
     /// The entries that no move has made yet.
-    entries: BTreeSet<Entry>,
+    entries: BTreeMap<Entry, Told>,
+    /// Rows of which a removal is under way, and how many.
+    leaving: BTreeMap<i64, u32>,
 }
 
 impl Tail {
@@ -156,10 +172,54 @@ impl Tail {
     }
 
     /// Takes the newest row.
-    pub(super) fn push(&mut self, row: TailRow) {
-        debug_assert!(self.rows.back().is_none_or(|last| last.id < row.id));
-        self.entries.extend(row.entries());
-        self.rows.push_back(row);
+    pub(super) fn push(&mut self, row: &TailRow) {
+        debug_assert!(self.rows.back().is_none_or(|last| last.id < row.owners.id));
+        for entry in row.owners.entries() {
+            let peer = if entry.1.is_incoming() {
+                row.peer_in
+            } else {
+                row.peer_out
+            };
+            let size = row.size;
+            self.entries.insert(entry, Told { peer, size });
+        }
+        self.rows.push_back(row.owners);
+    }
+
+    /// A removal of these rows is under way.
+    pub(super) fn leave(&mut self, ids: &[i64]) {
+        let first = self.rows.front().map_or(i64::MAX, |row| row.id);
+        for id in ids.iter().filter(|id| **id >= first) {
+            *self.leaving.entry(*id).or_default() += 1;
+        }
+    }
+
+    /// A removal of these rows is over, whether it was carried out or not.
+    pub(super) fn left(&mut self, ids: &[i64]) {
+        for id in ids {
+            if let Some(count) = self.leaving.get_mut(id) {
+                *count -= 1;
+                if *count == 0 {
+                    self.leaving.remove(id);
+                }
+            }
+        }
+    }
+
+    /// Whether a removal of a row is under way.
+    pub(super) fn is_leaving(&self, id: i64) -> bool {
+        self.leaving.contains_key(&id)
+    }
+
+    /// Whether an account is certain to be the only owner of a row.
+    pub(super) fn is_sole_owner(&self, id: i64, account: i64) -> bool {
+        let Ok(position) = self.rows.binary_search_by_key(&id, |row| row.id) else {
+            return false;
+        };
+        self.rows.get(position).copied().is_some_and(|mut row| {
+            row.release(account);
+            row.is_gone()
+        })
     }
 
     /// Ends the ownership of an account.
@@ -175,12 +235,12 @@ impl Tail {
         });
     }
 
-    fn change(&mut self, id: i64, change: impl FnOnce(&mut TailRow)) {
+    fn change(&mut self, id: i64, change: impl FnOnce(&mut Owners)) {
         let Ok(position) = self.rows.binary_search_by_key(&id, |row| row.id) else {
             return;
         };
         let row = &mut self.rows[position];
-        let before = row.clone();
+        let before = *row;
         change(row);
         // Entries only go: those that a move has made must not come back.
         for entry in before.entries() {
@@ -188,7 +248,7 @@ impl Tail {
                 self.entries.remove(&entry);
             }
         }
-        while self.rows.front().is_some_and(TailRow::is_gone) {
+        while self.rows.front().is_some_and(Owners::is_gone) {
             self.rows.pop_front();
         }
     }
@@ -210,16 +270,8 @@ impl Tail {
         let entries = self
             .entries
             .range((account, kind, first)..=(account, kind, last))
-            .filter_map(|(_, _, id)| self.row(*id))
-            .filter(|row| {
-                let peer = if kind.is_incoming() {
-                    row.peer_in
-                } else {
-                    row.peer_out
-                };
-                span.peer.is_none_or(|wanted| wanted == peer)
-            })
-            .map(|row| (row.id, u64::from(row.size)));
+            .filter(|(_, told)| span.peer.is_none_or(|wanted| wanted == told.peer))
+            .map(|((_, _, id), told)| (*id, u64::from(told.size)));
         if span.backwards {
             entries.rev().take(span.limit).collect()
         } else {
@@ -228,18 +280,18 @@ impl Tail {
     }
 
     /// The next entries behind `done`, in the order of the index, of rows up to `up_to`.
-    pub(super) fn next(&self, done: Entry, up_to: i64, limit: usize) -> Vec<Entry> {
+    pub(super) fn next(&self, done: Entry, up_to: i64, limit: usize) -> Vec<(Entry, Told)> {
         self.entries
             .range((Bound::Excluded(done), Bound::Unbounded))
-            .filter(|(_, _, id)| *id <= up_to)
+            .filter(|((_, _, id), _)| *id <= up_to)
             .take(limit)
-            .copied()
+            .map(|(entry, told)| (*entry, *told))
             .collect()
     }
 
     /// These entries are in the index.
-    pub(super) fn entered(&mut self, entries: &[Entry]) {
-        for entry in entries {
+    pub(super) fn entered(&mut self, entries: &[(Entry, Told)]) {
+        for (entry, _) in entries {
             self.entries.remove(entry);
         }
     }
@@ -249,10 +301,5 @@ impl Tail {
         while self.rows.front().is_some_and(|row| row.id <= id) {
             self.rows.pop_front();
         }
-    }
-
-    fn row(&self, id: i64) -> Option<&TailRow> {
-        let position = self.rows.binary_search_by_key(&id, |row| row.id).ok()?;
-        self.rows.get(position)
     }
 }
