@@ -14,6 +14,8 @@ pub struct StreamError {
     pub condition: StreamCondition,
     /// A description for people, in English.
     pub text: Option<Cow<'static, str>>,
+    /// An element that says it more exactly (§4.9.4), well-formed.
+    pub application: Option<Box<str>>,
 }
 
 impl StreamError {
@@ -22,6 +24,7 @@ impl StreamError {
         Self {
             condition,
             text: None,
+            application: None,
         }
     }
 
@@ -29,6 +32,13 @@ impl StreamError {
     #[must_use]
     pub fn with_text(mut self, text: impl Into<Cow<'static, str>>) -> Self {
         self.text = Some(legal(text.into()));
+        self
+    }
+
+    /// The same error with an application's element (§4.9.4), which this program has written.
+    #[must_use]
+    pub fn with_application(mut self, xml: impl Into<Box<str>>) -> Self {
+        self.application = Some(xml.into());
         self
     }
 
@@ -51,6 +61,7 @@ impl StreamError {
         if let Some(text) = &self.text {
             push_description(&mut out, ns::STREAM_ERRORS, text);
         }
+        out.push_str(self.application.as_deref().unwrap_or_default());
         out.push_str("</stream:error>");
         out
     }
