@@ -19,6 +19,7 @@ use waxwing_core::mailbox_store::Mailbox;
 use waxwing_core::outbox::Close;
 use waxwing_core::powers::{ClaimConflict, IqTable};
 use waxwing_core::registry::Registry;
+use waxwing_core::streams::Streams;
 use waxwing_xmpp::StreamError;
 use waxwing_xmpp::error::StreamCondition;
 use waxwing_xmpp::password::ScramHash;
@@ -100,6 +101,7 @@ pub async fn open(config: &Config) -> Result<Arc<Exchange>, ServerError> {
         settings: ArcSwap::from_pointee(settings),
         mailbox: Mailbox::open(database.clone()).await?,
         epoch: next_epoch(&database).await?,
+        streams: Streams::default(),
         accounts,
         database,
         registry: Registry::default(),
@@ -162,6 +164,7 @@ pub async fn serve(
     logging: Logging,
 ) -> Result<(), ServerError> {
     let exchange = open(&config).await?;
+    exchange.load_streams().await?;
     let (stop, stopping) = watch::channel(false);
     let (alive, mut ended) = mpsc::channel(1);
     let listeners = bind(&config)?;
@@ -196,6 +199,10 @@ pub async fn serve(
     background.abort();
     wheel.abort();
     admin.abort();
+    match shared.exchange.save_streams().await {
+        Ok(streams) => tracing::info!(streams, "can be resumed"),
+        Err(error) => tracing::error!(%error, "streams could not be kept"),
+    }
     admin::remove(&shared.config.load().data);
     shared.exchange.database.clone().close().await;
     tracing::info!("stopped");
@@ -330,6 +337,7 @@ fn reload(shared: &Shared, loaded: Result<Config, Vec<config::Problem>>, logging
 
 async fn background(shared: Arc<Shared>) {
     let every = |time| tokio::time::interval(time);
+    let mut streams = every(Duration::from_secs(1));
     let (mut expiry, mut eviction, mut certificate) = (
         every(EXPIRY_EVERY),
         every(EVICTION_EVERY),
@@ -342,6 +350,9 @@ async fn background(shared: Arc<Shared>) {
                 Ok(expired) => tracing::info!(expired, "messages waited too long and were removed"),
                 Err(error) => tracing::error!(%error, "expiry"),
             },
+            _ = streams.tick() => {
+                shared.exchange.end_streams();
+            }
             _ = eviction.tick() => {
                 shared.exchange.registry.evict_idle();
             }
@@ -357,6 +368,11 @@ async fn background(shared: Arc<Shared>) {
 fn close_sessions(exchange: &Exchange) {
     for account in exchange.registry.all() {
         for bound in &account.lock().sessions {
+            if bound.session.outbox.is_resumable() {
+                // Its client will not notice more than a broken connection.
+                bound.session.outbox.drop_connection();
+                continue;
+            }
             let error = StreamError::new(StreamCondition::SystemShutdown);
             bound.session.outbox.close(Close::Error(error));
         }

@@ -13,9 +13,12 @@ pub mod xep_0092_version;
 pub mod xep_0115_caps;
 pub mod xep_0157_contact;
 pub mod xep_0160_offline;
+pub mod xep_0198_stream_management;
 pub mod xep_0199_ping;
 pub mod xep_0202_time;
 pub mod xep_0203_delay;
+pub mod xep_0352_client_state;
+pub mod xep_0359_stanza_ids;
 pub mod xep_0478_limits;
 pub mod xep_0484_fast;
 
@@ -36,6 +39,9 @@ pub fn powers() -> Powers {
     let caps = Arc::new(xep_0115_caps::Caps);
     let contact = Arc::new(xep_0157_contact::Contact);
     let offline = Arc::new(xep_0160_offline::Offline);
+    let management = Arc::new(xep_0198_stream_management::StreamManagement);
+    let ids = Arc::new(xep_0359_stanza_ids::StanzaIds);
+    let state = Arc::new(xep_0352_client_state::ClientState);
     let ping = Arc::new(xep_0199_ping::Ping);
     let time = Arc::new(xep_0202_time::Time);
     let delay = Arc::new(xep_0203_delay::Delay);
@@ -52,15 +58,18 @@ pub fn powers() -> Powers {
             caps.clone(),
             contact.clone(),
             offline.clone(),
+            management.clone(),
             ping.clone(),
             time.clone(),
             delay.clone(),
+            state.clone(),
+            ids.clone(),
             limits.clone(),
             fast.clone(),
         ],
         guard: vec![last.clone()],
         keep: vec![offline],
-        stamp: vec![delay],
+        stamp: vec![delay, ids],
         attend: vec![last.clone(), fast.clone()],
         describe: vec![contact],
         answer: vec![
@@ -74,8 +83,17 @@ pub fn powers() -> Powers {
             time,
         ],
         // Clients read the features as a set; what older ones look for first stands first.
-        stream: vec![register, session, roster, caps, limits],
-        inline: vec![],
+        stream: vec![
+            register,
+            session,
+            roster,
+            management.clone(),
+            state.clone(),
+            caps,
+            limits,
+        ],
+        // What counts begins after it: nothing of `<bound/>` is a stanza.
+        inline: vec![management, state],
         readmit: Some(fast),
     }
 }

@@ -35,6 +35,7 @@ pub const SECTIONS: &[Section] = &[
     Tls::SECTION,
     Auth::SECTION,
     Registration::SECTION,
+    Archive::SECTION,
     Contact::SECTION,
     Log::SECTION,
     Limits::SECTION,
@@ -76,6 +77,7 @@ settings! {
         tls: Tls,
         auth: Auth,
         registration: Registration,
+        archive: Archive,
         contact: Contact,
         log: Log,
         limits: Limits,
@@ -141,6 +143,16 @@ settings! {
         /// can make one, which spammers will find.
         mode: RegistrationMode = RegistrationMode::Closed,
             Kind::Text(Form::OneOf(&["closed", "open"])), Reload;
+    }
+}
+
+settings! {
+    /// What becomes of messages.
+    Archive ["archive"] {
+        /// Whether every message is stored before it is delivered, and kept for `retention_days`, so
+        /// that each device of an account gets it. If not, it is stored only while nobody has taken
+        /// it, and lives in memory as long as its recipient is connected.
+        enabled: bool = true, Kind::Bool, Reload;
     }
 }
 
@@ -219,6 +231,10 @@ settings! {
         /// How long it may take to answer before its connection is given up.
         #[serde(with = "seconds")]
         ping_timeout: Duration = Duration::from_secs(25), Kind::Integer(1, 3600), Reload;
+
+        /// How long a broken connection can be resumed by its client, unseen by others. 0: never.
+        #[serde(with = "seconds")]
+        resume_timeout: Duration = Duration::from_secs(600), Kind::Integer(0, 86_400), Reload;
 
         /// How many stanzas a client can send each second in the long run. Beyond the rate nothing
         /// is lost: the server reads more slowly.

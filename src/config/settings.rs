@@ -46,6 +46,8 @@ impl Config {
             negotiation_seconds: limits.negotiation_timeout.as_secs(),
             idle_seconds: limits.ping_after_silence.as_secs(),
             anonymous: self.auth.anonymous,
+            archive: self.archive.enabled,
+            resume_seconds: limits.resume_timeout.as_secs(),
         }
     }
 }

@@ -7,7 +7,7 @@ use waxwing_core::binding::Binding;
 use waxwing_core::{Exchange, Session};
 use waxwing_xmpp::builder::With;
 use waxwing_xmpp::error::StreamCondition;
-use waxwing_xmpp::{Element, Stanza, StanzaError, StreamError, ns};
+use waxwing_xmpp::{Element, Stanza, StanzaError, StreamError, ns, sm};
 
 use super::End;
 use super::authenticate::Authenticated;
@@ -18,13 +18,23 @@ use super::reader::Incoming;
 pub(super) struct Fresh {
     exchange: Arc<Exchange>,
     session: Option<Arc<Session>>,
+    /// Whether it was there before this connection.
+    is_resumed: bool,
 }
 
 impl Fresh {
+    /// A session that was taken up again.
+    pub(super) fn resumed(exchange: &Arc<Exchange>, session: Arc<Session>) -> Self {
+        let mut fresh = Fresh::new(exchange, session);
+        fresh.is_resumed = true;
+        fresh
+    }
+
     pub(super) fn new(exchange: &Arc<Exchange>, session: Arc<Session>) -> Self {
         Fresh {
             exchange: Arc::clone(exchange),
             session: Some(session),
+            is_resumed: false,
         }
     }
 
@@ -46,6 +56,9 @@ impl Fresh {
 impl Drop for Fresh {
     fn drop(&mut self) {
         if let Some(session) = self.session.take() {
+            if self.is_resumed {
+                return self.exchange.leave(&session);
+            }
             session.outbox.drain_queue();
             self.exchange.unbind(&session);
         }
@@ -64,6 +77,22 @@ impl Negotiation {
                 Incoming::End => return Err(End::Closed),
                 Incoming::Header(_) => return Err(StreamCondition::BadFormat.into()),
             };
+            if element.is("resume", sm::NS) {
+                match self.resume(authenticated.jid(), &element).await? {
+                    Ok((fresh, resumed)) => {
+                        if let Some(session) = fresh.begin(resumed) {
+                            return Ok(session);
+                        }
+                    }
+                    Err(failed) => self.send(failed).await?,
+                }
+                continue;
+            }
+            if element.ns() == sm::NS {
+                // XEP-0198 §3: not before a resource is bound.
+                self.send(sm::unexpected()).await?;
+                continue;
+            }
             let request = element.get_child("bind", ns::BIND);
             let Some(request) = request.filter(|_| element.attr("type") == Some("set")) else {
                 // §7.3.1: nothing else is allowed before.

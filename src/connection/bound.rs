@@ -13,6 +13,7 @@ use waxwing_core::session::Session;
 use waxwing_xmpp::StreamError;
 use waxwing_xmpp::error::StreamCondition;
 use waxwing_xmpp::framing::{Framer, Unit};
+use waxwing_xmpp::stanza::Kind;
 
 use super::ending::{Ended, Ending};
 use super::io::{Chunk, Io};
@@ -21,6 +22,7 @@ use super::{Shared, close};
 use crate::throttle::Bucket;
 
 mod liveness;
+mod management;
 
 /// Pieces taken from the outbox at a time.
 const BATCH: usize = 64;
@@ -33,6 +35,7 @@ enum Event {
     Read(Chunk),
     End,
     Close(Close),
+    Replaced,
     Tick,
 }
 
@@ -60,6 +63,10 @@ struct Connection {
     io: Io,
     /// When the wheel wakes this connection next, in seconds of the monotonic clock.
     tick_at: Option<u64>,
+    /// The count of the last `<a/>`, once stream management is on.
+    acknowledged: Option<u32>,
+    /// Whether the client asked for one.
+    is_asked: bool,
     /// When the last ping was sent; the outbox knows whether it is still on its way.
     last_probe: Option<Duration>,
     /// Since when the socket takes nothing, and what it had taken by then.
@@ -77,11 +84,14 @@ impl Bound {
         let config = shared.config.load_full();
         let limits = &config.limits;
         let bytes = u32::try_from(limits.bytes_burst).unwrap_or(u32::MAX);
+        let acknowledged = Some(session.handled()).filter(|_| session.stream() != 0);
         let mut connection = Connection {
             shared,
             session,
             io: reader.io,
             tick_at: None,
+            acknowledged,
+            is_asked: false,
             last_probe: None,
             stalled: None,
             stanzas: Bucket::full(limits.stanzas_burst, now),
@@ -102,11 +112,13 @@ impl Bound {
             framer,
             rest,
         } = self;
-        let _ended = Ended(
+        let ended = Ended::guard(
             Arc::clone(&connection.shared),
             Arc::clone(&connection.session),
         );
-        if *connection.shared.stopping.borrow() {
+        if *connection.shared.stopping.borrow() && connection.session.outbox.is_resumable() {
+            connection.session.outbox.drop_connection();
+        } else if *connection.shared.stopping.borrow() {
             // Bound while the server was closing the sessions that it knew.
             let stopping = StreamError::new(StreamCondition::SystemShutdown);
             connection.session.outbox.close(Close::Error(stopping));
@@ -114,6 +126,10 @@ impl Bound {
         let mut outcome = Ok(());
         if let Some(rest) = rest.take() {
             outcome = connection.input(framer, &rest.chunk[rest.at..]).await;
+        }
+        if outcome.is_ok() && connection.session.is_draining() {
+            // It was taken up again: what it missed comes before anything else.
+            outcome = Box::pin(connection.drain()).await;
         }
         let mut turn = 0;
         while outcome.is_ok() {
@@ -128,6 +144,7 @@ impl Bound {
                 }
                 Ok(Event::End) => Err(Ending::Gone),
                 Ok(Event::Close(how)) => Err(Ending::Close(how)),
+                Ok(Event::Replaced) => Err(Ending::Replaced),
                 Ok(Event::Tick) => connection.tick().await,
                 Err(error) => Err(error.into()),
             };
@@ -135,6 +152,7 @@ impl Bound {
         if let Err(ending) = outcome {
             Box::pin(connection.end(ending)).await;
         }
+        ended.disarm();
     }
 }
 
@@ -167,17 +185,21 @@ impl Connection {
             } else if self.stalled.is_none_or(|(_, before)| before != taken) {
                 self.stalled = Some((self.now(), taken));
             }
+            let mailbox = &self.shared.exchange.mailbox;
             match self
                 .session
                 .outbox
-                .poll_take(cx, if writable { BATCH } else { 0 })
+                .poll_take(cx, if writable { BATCH } else { 0 }, || mailbox.committed())
             {
                 Poll::Ready(Wake::Bytes(pieces)) => {
                     pieces.write(|piece| self.io.queue(piece));
+                    self.acknowledge();
                     self.ask_what_was_taken();
                 }
                 Poll::Ready(Wake::Close(how)) => return Poll::Ready(Ok(Event::Close(how))),
+                Poll::Ready(Wake::Replaced) => return Poll::Ready(Ok(Event::Replaced)),
                 Poll::Ready(Wake::Tick) => return Poll::Ready(Ok(Event::Tick)),
+                Poll::Pending if writable && self.acknowledge() => {}
                 Poll::Pending => return Poll::Pending,
             }
         }
@@ -226,13 +248,16 @@ impl Connection {
 
     /// Takes the next stanza of the input, if it has a whole one.
     fn accept_next<'a, 'i: 'a>(
-        &'a self,
+        &'a mut self,
         framer: &'a mut Framer,
         input: &mut &'i [u8],
     ) -> Result<Taken<'a>, Ending> {
         match framer.next(input) {
             Ok(None) => Ok(Taken::Nothing),
             Ok(Some(Unit::Stanza(frame))) => {
+                if frame.kind() == Kind::Other && self.manage(&frame)? {
+                    return Ok(Taken::Done);
+                }
                 let rest = self.shared.exchange.accept(&self.session, frame)?;
                 Ok(rest.map_or(Taken::Done, Taken::Rest))
             }
@@ -288,6 +313,7 @@ impl Connection {
     fn while_not_reading(&mut self, event: io::Result<Option<Event>>) -> Result<(), Ending> {
         match event? {
             Some(Event::Close(how)) => Err(Ending::Close(how)),
+            Some(Event::Replaced) => Err(Ending::Replaced),
             Some(Event::Tick) => self.tick_while_not_reading(),
             _ => Ok(()),
         }
@@ -331,18 +357,32 @@ impl Connection {
 
     async fn end(&mut self, ending: Ending) {
         let mut io = self.io.take();
-        // What is queued by now is still written; what comes later goes to the mailbox.
+        let exchange = &self.shared.exchange;
+        match ending {
+            // A stream that was not closed may be resumed (XEP-0198 §7).
+            Ending::Gone | Ending::Close(Close::Drop) => exchange.leave(&self.session),
+            Ending::Replaced => {
+                exchange.leave(&self.session);
+                let error = StreamError::new(StreamCondition::Conflict);
+                close(io, Some(&error)).await;
+            }
+            Ending::Closed | Ending::Close(Close::Quiet) => {
+                self.part(&mut io);
+                close(io, None).await;
+            }
+            Ending::Close(Close::Error(error)) => {
+                self.part(&mut io);
+                close(io, Some(&error)).await;
+            }
+        }
+    }
+
+    /// Ends the session. What is queued by now is still written; what comes later goes to the
+    /// mailbox.
+    fn part(&self, io: &mut Io) {
         let left = self.session.outbox.drain_queue();
         self.shared.exchange.unbind(&self.session);
-        if matches!(ending, Ending::Gone) {
-            return;
-        }
         left.into_iter().for_each(|piece| io.queue(piece));
-        match ending {
-            Ending::Close(Close::Error(error)) => close(io, Some(&error)).await,
-            Ending::Close(Close::Quiet) | Ending::Closed => close(io, None).await,
-            Ending::Gone => {}
-        }
     }
 }
 

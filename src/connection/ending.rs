@@ -15,6 +15,8 @@ pub(super) enum Ending {
     Closed,
     /// The socket is gone.
     Gone,
+    /// Another connection has taken the session over.
+    Replaced,
     /// The server closes, with an error or without.
     Close(Close),
 }
@@ -33,12 +35,24 @@ impl From<StreamError> for Ending {
 
 /// Ends the session whatever becomes of its task: a panic must not leave it bound for ever, taking
 /// messages that nobody writes.
-pub(super) struct Ended(pub(super) Arc<Shared>, pub(super) Arc<Session>);
+pub(super) struct Ended(Option<(Arc<Shared>, Arc<Session>)>);
+
+impl Ended {
+    pub(super) fn guard(shared: Arc<Shared>, session: Arc<Session>) -> Self {
+        Ended(Some((shared, session)))
+    }
+
+    /// The session was ended, or left to its next connection.
+    pub(super) fn disarm(mut self) {
+        self.0 = None;
+    }
+}
 
 impl Drop for Ended {
     fn drop(&mut self) {
-        let Ended(shared, session) = self;
-        session.outbox.drain_queue();
-        shared.exchange.unbind(session);
+        if let Some((shared, session)) = &self.0 {
+            session.outbox.drain_queue();
+            shared.exchange.unbind(session);
+        }
     }
 }

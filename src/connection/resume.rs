@@ -1,26 +1,35 @@
-//! Resumption of a session within SASL2 (XEP-0198 §9.2).
+//! Resumption of a session: instead of binding (XEP-0198 §5), or within SASL2 (§9.2).
 
-use waxwing_xmpp::{Element, Jid, ns};
+use waxwing_core::streams::NotResumed;
+use waxwing_xmpp::sm::{self, Request};
+use waxwing_xmpp::{Element, Jid, StanzaError};
 
+use super::End;
 use super::bind::Fresh;
 use super::negotiate::Negotiation;
 
-/// The namespace of XEP-0198.
-pub(super) const SM: &str = "urn:xmpp:sm:3";
-
 impl Negotiation {
     /// Takes the session that `request`, a `<resume/>`, names, for a client that is authenticated.
-    /// The session with its `<resumed/>`, or the `<failed/>` that goes into `<success/>` before the
-    /// client is bound anew (XEP-0386 §3.2).
+    /// The session with its `<resumed/>`, or the `<failed/>` after which the client may bind.
     pub(super) async fn resume(
         &mut self,
         account: &Jid,
         request: &Element,
-    ) -> Result<(Fresh, String), String> {
-        let _ = (account, request);
-        Err(format!(
-            "<failed xmlns='{SM}'><item-not-found xmlns='{}'/></failed>",
-            ns::STANZA_ERRORS
-        ))
+    ) -> Result<Result<(Fresh, String), String>, End> {
+        let exchange = &self.shared.exchange;
+        let Request::Resume { previous, h } = Request::of(request) else {
+            return Ok(Err(sm::failed(None, &StanzaError::bad_request())));
+        };
+        match exchange.resume(account, &previous, h).await {
+            Ok((resumed, answer)) => {
+                let session = resumed.begin();
+                let fresh = session.map(|session| Fresh::resumed(exchange, session));
+                Ok(fresh
+                    .map(|fresh| (fresh, answer))
+                    .ok_or_else(|| sm::failed(None, &StanzaError::item_not_found())))
+            }
+            Err(NotResumed::Failed(h, error)) => Ok(Err(sm::failed(h, &error))),
+            Err(NotResumed::TooHigh(error)) => Err(End::Error(error.to_stream_error())),
+        }
     }
 }

@@ -4,12 +4,12 @@
 use waxwing_core::binding::UserAgent;
 use waxwing_core::powers::{Powers, TokenRequest};
 use waxwing_xmpp::sasl::{Failure, Offer, Profile};
+use waxwing_xmpp::sm::NS as SM;
 use waxwing_xmpp::{Element, dom, ns};
 
 use super::End;
 use super::authenticate::{Authenticated, Proved};
 use super::negotiate::{Login, Negotiation};
-use super::resume::SM;
 
 impl Negotiation {
     /// One attempt. `None`: it failed, and the client may try again.
@@ -23,10 +23,13 @@ impl Negotiation {
         };
         let token = self.token(&proved, request).await;
         let mut more = String::new();
-        let mut session = None;
+        let (mut session, mut is_resumed) = (None, false);
         if let Some(resume) = request.get_child("resume", SM) {
-            match self.resume(proved.who.jid(), resume).await {
-                Ok(resumed) => session = Some(resumed),
+            match self.resume(proved.who.jid(), resume).await? {
+                Ok(resumed) => {
+                    session = Some(resumed);
+                    is_resumed = true;
+                }
                 Err(failed) => more = failed,
             }
         }
@@ -45,7 +48,13 @@ impl Negotiation {
         };
         let success = success(&proved, fresh.jid(), &(more + &told + &token));
         // Through the outbox: nothing may be written before it, and nothing in between.
-        let session = fresh.begin(success + &self.features_after_login(true));
+        // XEP-0198 §9.2: a resumed stream goes on at once.
+        let features = if is_resumed {
+            String::new()
+        } else {
+            self.features_after_login(true)
+        };
+        let session = fresh.begin(success + &features);
         Ok(session.map(Login::Bound))
     }
 

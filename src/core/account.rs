@@ -33,10 +33,14 @@ pub struct State {
     pub sessions: Vec<Bound>,
     /// Its roster.
     pub roster: Roster,
-    /// Messages that wait in its mailbox.
+    /// Messages that wait in its mailbox: no device has acknowledged them.
     pub mailbox: Usage,
     /// The newest row appended to its mailbox since it was loaded.
     pub last_row: i64,
+    /// The row up to which some device has acknowledged.
+    pub cursor: i64,
+    /// How far each of its devices has.
+    pub devices: Vec<DeviceCursor>,
     /// How many available presences there were: what tells whether a session was there when a
     /// message was handed out.
     pub arrivals: u64,
@@ -53,6 +57,26 @@ pub struct Usage {
     pub bytes: u64,
 }
 
+/// How far a device has acknowledged the mailbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceCursor {
+    /// What names the device ([`Session::device_key`]).
+    pub key: Box<str>,
+    /// The row.
+    pub cursor: i64,
+}
+
+/// The mailbox of an account as it is loaded.
+#[derive(Clone, Debug, Default)]
+pub struct Mail {
+    /// What no device has acknowledged.
+    pub usage: Usage,
+    /// The row up to which some device has.
+    pub cursor: i64,
+    /// How far each device has.
+    pub devices: Vec<DeviceCursor>,
+}
+
 /// A session as its account sees it.
 pub struct Bound {
     /// The session.
@@ -67,6 +91,10 @@ pub struct Bound {
     pub directed: Vec<Jid>,
     /// Whether the mailbox is being emptied into it: what arrives meanwhile joins the mailbox.
     pub draining: Option<Drain>,
+    /// The newest row that it was given, or need not be.
+    pub handed: i64,
+    /// The row up to which its client has acknowledged.
+    pub cursor: i64,
 }
 
 /// How far a mailbox has been emptied into a session.
@@ -90,12 +118,14 @@ pub struct Available {
 impl Account {
     /// An account as loaded from the database.
     #[must_use]
-    pub fn new(id: i64, jid: Jid, roster: Roster, mailbox: Usage) -> Self {
+    pub fn new(id: i64, jid: Jid, roster: Roster, mail: Mail) -> Self {
         let state = State {
             sessions: Vec::new(),
             roster,
-            mailbox,
+            mailbox: mail.usage,
             last_row: 0,
+            cursor: mail.cursor,
+            devices: mail.devices,
             arrivals: 0,
             removed: false,
         };
@@ -138,10 +168,33 @@ impl State {
             .find(|bound| bound.session.jid.resource() == Some(resource))
     }
 
-    /// Whether the mailbox may hold something. The count alone is not asked: rows that two
-    /// sessions took are counted off twice.
-    pub fn may_have_mail(&self) -> bool {
-        self.mailbox.count > 0 || self.last_row > 0
+    /// Whether the mailbox may hold something that a session was not given. The count alone is not
+    /// asked: another device may have acknowledged it.
+    pub fn may_have_mail(&self, handed: i64) -> bool {
+        self.mailbox.count > 0 || handed < self.cursor.max(self.last_row)
+    }
+
+    /// The cursor of a device; a new one begins where the account stands.
+    pub fn device_cursor(&self, key: Option<&str>) -> i64 {
+        let mut devices = self.devices.iter();
+        let known = key.and_then(|key| devices.find(|device| *device.key == *key));
+        known.map_or(self.cursor, |device| device.cursor)
+    }
+
+    /// Moves the cursor of a device and of the account; neither goes back.
+    pub fn advance(&mut self, key: Option<&str>, cursor: i64) {
+        self.cursor = self.cursor.max(cursor);
+        let Some(key) = key else { return };
+        match self.devices.iter_mut().find(|device| *device.key == *key) {
+            Some(device) => device.cursor = device.cursor.max(cursor),
+            None => {
+                self.devices.reserve_exact(1);
+                self.devices.push(DeviceCursor {
+                    key: key.into(),
+                    cursor,
+                });
+            }
+        }
     }
 
     /// Stored messages are gone from the mailbox.

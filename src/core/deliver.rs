@@ -9,10 +9,11 @@ use waxwing_xmpp::{Jid, Stanza, StanzaError};
 use crate::account::{Account, Bound, State};
 use crate::clock::Timestamp;
 use crate::exchange::{Exchange, Receipt};
-use crate::outbox::{Push, Untaken};
+use crate::outbox::{Held, Origin, Push};
 use crate::session::Session;
 
 mod custody;
+mod stored;
 
 /// Where a message for an account goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +82,7 @@ impl Exchange {
         let receipt = if delivery.hand_kept_to_available(stanza, now) {
             Receipt::Settled
         } else {
-            delivery.store(stanza, now, None)
+            delivery.store_alone(stanza, now, None)
         };
         delivery.finish();
         receipt
@@ -97,15 +98,19 @@ impl Exchange {
     ) {
         let mut delivery = Delivery::new(self, account, state);
         delivery.give_back(session);
-        delivery.continue_drain();
         delivery.finish();
     }
 
-    /// A session is no longer available: what was being emptied into it is for another one.
-    pub(crate) fn continue_drain(self: &Arc<Self>, account: &Arc<Account>) {
+    /// The connection of a session broke and its client may come back. False: it has ended.
+    pub(crate) fn sleep_session(self: &Arc<Self>, session: &Arc<Session>) -> bool {
+        let account = &session.account;
         let mut delivery = Delivery::new(self, account, account.lock());
-        delivery.continue_drain();
+        let is_bound = delivery.state.bound(session.reference).is_some();
+        if is_bound {
+            delivery.sleep(session);
+        }
         delivery.finish();
+        is_bound
     }
 
     /// Marks a stanza that is delivered later than it was received.
@@ -113,6 +118,12 @@ impl Exchange {
         self.powers.stamp.iter().fold(stanza, |stanza, stamp| {
             stamp.delayed(self, stanza, received)
         })
+    }
+
+    /// Marks a message that is kept for an account as that row.
+    pub(crate) fn stamp_stored(&self, stanza: Stanza, account: &Account, row: i64) -> Stanza {
+        let stamps = self.powers.stamp.iter();
+        stamps.fold(stanza, |stanza, stamp| stamp.stored(stanza, account, row))
     }
 
     fn worth_keeping(&self, stanza: &Stanza) -> bool {
@@ -178,13 +189,18 @@ impl<'a> Delivery<'a> {
             // Where the addressed resource is connected the others do not matter.
             let available =
                 matches != Some(true) && self.state.sessions.iter().any(Bound::takes_bare);
-            let handed = match verdict(stanza.message_type(), matches, available) {
+            let verdict = verdict(stanza.message_type(), matches, available);
+            if self.is_stored_first(stanza, verdict) {
+                return self.store_and_hand(stanza, target.flatten(), received, origin);
+            }
+            let handed = match verdict {
                 Verdict::Resource => target
                     .flatten()
                     .is_some_and(|session| self.hand(&session, stanza, received, origin)),
                 Verdict::Available => self.hand_to_available(stanza, received, origin),
                 Verdict::Mailbox if self.exchange.worth_keeping(stanza) => {
-                    return self.store(stanza, received, origin);
+                    let origin = origin.map(|session| (Arc::clone(session), session.hold()));
+                    return self.store_alone(stanza, received, origin);
                 }
                 Verdict::Mailbox | Verdict::Ignore => return Receipt::Settled,
                 Verdict::Refuse => return Receipt::Bounced(StanzaError::service_unavailable()),
@@ -254,8 +270,8 @@ impl<'a> Delivery<'a> {
         }
     }
 
-    /// Hands a message to one session and keeps it until the client has taken it. False: the
-    /// session is gone.
+    /// Hands a message to one session and keeps it in memory until the client has taken it. False:
+    /// the session is gone.
     fn hand_kept(
         &mut self,
         session: &Arc<Session>,
@@ -263,23 +279,28 @@ impl<'a> Delivery<'a> {
         received: Timestamp,
         origin: Option<&Arc<Session>>,
     ) -> bool {
+        let waiter: Option<Origin> = origin.map(|session| (Arc::clone(session), session.hold()));
         let draining = self
             .state
             .bound(session.reference)
             .is_some_and(|bound| bound.draining.is_some());
         if draining {
             // It must not overtake what is still in the mailbox.
-            if let Receipt::Bounced(error) = self.store(stanza, received, origin) {
+            if let Receipt::Bounced(error) = self.store_alone(stanza, received, waiter) {
                 self.refuse(stanza, origin, &error);
             }
             return true;
         }
-        let source = Untaken::Live {
-            stanza: stanza.bytes().clone(),
+        let held = Held::Live {
             received,
             arrivals: self.state.arrivals,
+            origin: waiter.clone(),
         };
-        session.outbox.push_kept(stanza, source) == Push::Queued
+        let queued = session.outbox.push_held(stanza, held) == Push::Queued;
+        if let (false, Some((session, ticket))) = (queued, waiter) {
+            session.settle(ticket);
+        }
+        queued
     }
 
     fn refuse(&mut self, stanza: &Stanza, origin: Option<&Arc<Session>>, error: &StanzaError) {

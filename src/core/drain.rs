@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use waxwing_xmpp::Stanza;
 
-use crate::account::Account;
+use crate::account::{Account, Drain};
 use crate::clock::Timestamp;
 use crate::db::DbError;
-use crate::exchange::Exchange;
-use crate::outbox::{Push, Untaken};
+use crate::exchange::{Exchange, parse_address};
+use crate::mailbox_store::{Flags, StoredRow};
+use crate::outbox::{Held, Push};
 use crate::session::{Session, SessionRef};
 
 /// How a page of the mailbox went.
@@ -37,64 +38,77 @@ impl Exchange {
         let Some(bound) = state.bound(session.reference) else {
             return Ok(Page::Done);
         };
-        let Some(drain) = &mut bound.draining else {
+        if bound.draining.is_none() {
             return Ok(Page::Done);
-        };
+        }
         if rows.is_empty() {
             if !unchanged {
                 return Ok(Page::More);
             }
             bound.set_draining(None);
+            bound.handed = bound.handed.max(newest);
             return Ok(Page::Done);
         }
+        let cursor = state.cursor;
         for row in rows {
-            drain.after = row.id;
-            let bytes = row.body.len() as u64;
-            let received = Timestamp(row.received_at_ms());
-            let Ok(stanza) = Stanza::parse(row.body) else {
-                tracing::error!(
-                    row = row.id,
-                    "a stored message cannot be read; it is left alone"
-                );
-                continue;
-            };
-            let stanza = self.stamp_delay(stanza, received);
-            if session
-                .outbox
-                .push_kept(&stanza, Untaken::Row { id: row.id, bytes })
-                == Push::Detached
-            {
+            let last = row.id;
+            let queued = is_for(session, &row, cursor).then(|| self.queue_row(session, row));
+            if queued == Some(Push::Detached) {
                 return Ok(Page::Done);
+            }
+            if let Some(bound) = state.bound(session.reference) {
+                bound.handed = bound.handed.max(last);
+                bound.draining = Some(Drain { after: last });
             }
         }
         Ok(Page::More)
     }
 
+    /// Queues a row, marked as late. One that cannot be read is left alone.
+    fn queue_row(&self, session: &Session, row: StoredRow) -> Push {
+        let (id, received) = (row.id, Timestamp(row.received_at_ms()));
+        let bytes = u32::try_from(row.body.len()).unwrap_or(u32::MAX);
+        let brief = !row.flags.any(Flags::ARCHIVED | Flags::SENT);
+        let Ok(stanza) = Stanza::parse(row.body) else {
+            tracing::error!(
+                row = id,
+                "a stored message cannot be read; it is left alone"
+            );
+            return Push::Queued;
+        };
+        let stanza = self.stamp_delay(stanza, received);
+        let stanza = self.stamp_stored(stanza, &session.account, id);
+        let held = Held::Row {
+            id,
+            bytes,
+            brief,
+            directed: false,
+        };
+        session.outbox.push_held(&stanza, held)
+    }
+
     /// The client answered the ping `id` that the server sent: what it covered is done with.
     /// False: no such ping is on its way.
     pub fn probe_answered(self: &Arc<Self>, session: &Arc<Session>, id: u64) -> bool {
-        let Some(rows) = session.outbox.probe_answered(id) else {
+        let Some(taken) = session.outbox.probe_answered(id) else {
             return false;
         };
-        if !rows.is_empty() {
-            self.remove_rows(&session.account, &rows);
-        }
+        self.taken(session, &taken);
         true
     }
+}
 
-    /// Removes rows that were taken.
-    fn remove_rows(self: &Arc<Self>, account: &Arc<Account>, rows: &[(i64, u64)]) {
-        let ids = rows.iter().map(|(id, _)| *id).collect();
-        let bytes = rows.iter().map(|(_, bytes)| bytes).sum();
-        account.lock().forget_stored(rows.len() as u64, bytes);
-        let removal = self.mailbox.remove(account.id, ids);
-        tokio::spawn(async move {
-            // Rows that stay are delivered again, which is better than a loss.
-            if let Err(error) = removal.await {
-                tracing::error!(%error, "delivered messages could not be removed");
-            }
-        });
+/// Whether a session gets a row of its account's mailbox: not one that was for another resource,
+/// unless no device has it.
+fn is_for(session: &Session, row: &StoredRow, cursor: i64) -> bool {
+    if !row.flags.any(Flags::DIRECTED) || row.id > cursor {
+        return true;
     }
+    let to = Stanza::parse(row.body.clone()).ok().and_then(|stanza| {
+        let to = stanza.to()?;
+        parse_address(&to).ok()
+    });
+    to.is_some_and(|to| to == session.jid)
 }
 
 fn drain_position(account: &Account, reference: SessionRef) -> Option<(i64, i64)> {

@@ -9,7 +9,7 @@ use waxwing_xmpp::jid::JidError;
 use waxwing_xmpp::stanza::{Frame, Kind, MessageType};
 use waxwing_xmpp::{Jid, Stanza, StanzaError, StreamError, stanza};
 
-use crate::account::Account;
+use crate::account::{Account, DeviceCursor, Mail, Usage};
 use crate::accounts::Accounts;
 use crate::clock::{Clock, Ids, Timestamp};
 use crate::db::{Database, DbError};
@@ -19,6 +19,7 @@ use crate::powers::{IqTable, Powers};
 use crate::registry::Registry;
 use crate::roster::Roster;
 use crate::session::Session;
+use crate::streams::Streams;
 
 /// What the configuration decides about the exchange.
 #[derive(Clone, Debug)]
@@ -55,6 +56,10 @@ pub struct Settings {
     pub idle_seconds: u64,
     /// Login without an account (XEP-0175).
     pub anonymous: bool,
+    /// Whether messages are stored before they are delivered, and archived.
+    pub archive: bool,
+    /// Seconds that a broken stream can be resumed (XEP-0198).
+    pub resume_seconds: u64,
 }
 
 /// See the [module](self).
@@ -75,6 +80,8 @@ pub struct Exchange {
     pub powers: Powers,
     /// Who answers which IQ.
     pub iq_table: IqTable,
+    /// Streams that can be resumed.
+    pub streams: Streams,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Identifiers and randomness.
@@ -110,6 +117,7 @@ impl Exchange {
         if let Some(from) = frame.from() {
             check_from(session, &from)?;
         }
+        session.take_stanza();
         match frame.kind() {
             Kind::Message => Ok(self.accept_message(session, &frame)),
             Kind::Presence => Ok(Some(Box::pin(async move {
@@ -137,11 +145,27 @@ impl Exchange {
             self.answer_error(session, &stanza, &StanzaError::jid_malformed());
             return None;
         };
+        let stamps = self.powers.stamp.iter();
+        let stanza = stamps.fold(stanza, |stanza, stamp| stamp.received(self, stanza, &to));
         let answer = move |stanza: &Stanza, receipt| {
             if let Receipt::Bounced(error) = receipt {
                 self.answer_error(session, stanza, &error);
             }
         };
+        if session.resends.is_unknown() {
+            return Some(Box::pin(async move {
+                if let Err(error) = self.load_resends(session).await {
+                    tracing::error!(%error, "what was sent before could not be read");
+                }
+                if !session.resends.recognise(&stanza, self.clock.elapsed()) {
+                    let receipt = self.route_message(&stanza, &to, Some(session)).await;
+                    answer(&stanza, receipt);
+                }
+            }));
+        }
+        if session.resends.recognise(&stanza, self.clock.elapsed()) {
+            return None;
+        }
         match self.route_to_loaded(&stanza, &to, Some(session)) {
             Some(receipt) => {
                 answer(&stanza, receipt);
@@ -208,15 +232,34 @@ impl Exchange {
             return Ok(None);
         };
         let roster = Roster::load(&self.database, found.id, found.roster_version).await?;
-        let usage = self.mailbox.usage(found.id, 0).await?;
-        let usage = crate::account::Usage {
-            count: usage.count,
-            bytes: usage.bytes,
-        };
+        let mail = self.mail(found.id).await?;
         let jid = Jid::parse_tolerant(bare).map_err(|_| DbError::Unexpected("account address"))?;
-        let account = Account::new(found.id, jid, roster, usage);
+        let account = Account::new(found.id, jid, roster, mail);
         account.set_disabled(found.disabled);
         Ok(Some(self.registry.insert(account)))
+    }
+
+    async fn mail(&self, account: i64) -> Result<Mail, DbError> {
+        let (mut cursor, mut devices) = (0, Vec::new());
+        for device in self.mailbox.devices(account).await? {
+            if device.key.is_empty() {
+                cursor = device.cursor;
+            } else {
+                devices.push(DeviceCursor {
+                    key: device.key.into(),
+                    cursor: device.cursor,
+                });
+            }
+        }
+        let usage = self.mailbox.usage(account, cursor).await?;
+        Ok(Mail {
+            usage: Usage {
+                count: usage.count,
+                bytes: usage.bytes,
+            },
+            cursor,
+            devices,
+        })
     }
 
     /// Sends the error that a client is owed for its stanza (RFC 6120 §8.3). An error is never

@@ -22,9 +22,11 @@ pub mod outbox;
 pub mod powers;
 pub mod presence;
 pub mod registry;
+mod resend;
 pub mod roster;
 pub mod session;
 pub mod sessions;
+pub mod streams;
 
 pub use exchange::{Exchange, Settings};
 pub use session::{Session, SessionRef};
@@ -32,5 +34,8 @@ pub use session::{Session, SessionRef};
 /// The tables that the exchange itself owns.
 pub const MIGRATIONS: db::Migrations = db::Migrations {
     extension: "core",
-    steps: &[include_str!("migrations/core_1.sql")],
+    steps: &[
+        include_str!("migrations/core_1.sql"),
+        include_str!("migrations/core_2.sql"),
+    ],
 };

@@ -5,49 +5,70 @@
 //! chat states); if that does not help, the outbox *detaches*: it takes nothing more, its owner
 //! closes the stream, and the messages in it go back to the account. Nobody ever waits for it.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use waxwing_xmpp::sm::Ticket;
 use waxwing_xmpp::{Stanza, StreamError};
 
 use crate::clock::Timestamp;
+use crate::session::Session;
 
 mod batch;
+mod managed;
 mod queue;
+mod taken;
 
 pub use batch::{Batch, BatchPieces, is_only_chat_state};
-use batch::{Thin, Waiting};
-use queue::{Inner, Probe};
+use batch::{Source, Thin, Waiting};
+pub use managed::Asleep;
+use queue::Inner;
+pub use taken::{ProbeNeed, Taken};
 
-/// Messages given and not shown to be taken from which the client is asked without a pause.
-const PROBE_NOW_MESSAGES: usize = 64;
-/// Bytes of such messages.
-const PROBE_NOW_BYTES: usize = 64 * 1024;
-/// Bytes of unacknowledged live messages that may be held, in multiples of the queue's bound.
-const UNTAKEN_FACTOR: usize = 16;
+/// Bytes of messages given and not taken that may be held, in multiples of the queue's bound.
+const HELD_FACTOR: usize = 16;
+/// Stanzas that may be given and not taken.
+const MAX_UNTAKEN: usize = 65_536;
 
-/// A message that a client was given and has not yet shown to have taken.
-#[derive(Clone, Debug)]
-pub enum Untaken {
+/// Who waits to hear that a message is settled: a session, and the place of the stanza in it.
+pub type Origin = (Arc<Session>, Ticket);
+
+/// A message that the server answers for until its client has shown to have taken it.
+#[derive(Clone)]
+pub enum Held {
     /// It lives in memory only; when the session ends it goes back to its account.
     Live {
-        /// The message as delivered.
-        stanza: Bytes,
         /// When the server received it.
         received: Timestamp,
         /// The account's count of arrivals when it was handed over
         /// ([`State::arrivals`](crate::account::State::arrivals)).
         arrivals: u64,
+        /// Whose acknowledgement waits for it.
+        origin: Option<Origin>,
     },
     /// It lives in the mailbox.
     Row {
-        /// Its id there.
+        /// Its id there: it is not written before that is committed.
         id: i64,
         /// Its size there.
-        bytes: u64,
+        bytes: u32,
+        /// Whether it is removed there once it is taken.
+        brief: bool,
+        /// Whether it is for this resource alone, and must be at hand for others if that dies.
+        directed: bool,
     },
+}
+
+impl Held {
+    fn needs_bytes(&self) -> bool {
+        match self {
+            Held::Live { .. } => true,
+            Held::Row { directed, .. } => *directed,
+        }
+    }
 }
 
 /// What became of a stanza offered to an outbox.
@@ -59,17 +80,6 @@ pub enum Push {
     Detached,
 }
 
-/// How soon a client is to be asked what it has taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProbeNeed {
-    /// There is nothing to ask for, or it has been asked.
-    None,
-    /// A second after the last time: what there is can wait.
-    Soon,
-    /// At once: much waits, and custody has a bound.
-    Now,
-}
-
 /// How a stream is to be closed by its owner.
 #[derive(Clone, Debug)]
 pub enum Close {
@@ -77,6 +87,8 @@ pub enum Close {
     Error(StreamError),
     /// Without one.
     Quiet,
+    /// Not at all: the socket is dropped, so that the client may resume (XEP-0198 §5).
+    Drop,
 }
 
 /// See the [module](self).
@@ -93,6 +105,8 @@ pub enum Wake {
     Bytes(Batch),
     /// The stream is to be closed, and why.
     Close(Close),
+    /// Another connection takes the session over.
+    Replaced,
     /// The time set on the wheel has come.
     Tick,
 }
@@ -111,62 +125,73 @@ impl Outbox {
     /// Queues a stanza that need not be kept: an IQ, presence, an error.
     pub fn push(&self, stanza: &Stanza) -> Push {
         let mut inner = self.inner.lock();
-        self.enqueue(&mut inner, stanza.bytes().clone(), Thin::of(stanza))
+        let waiting = Waiting {
+            stanza: stanza.bytes().clone(),
+            thin: Thin::of(stanza),
+            source: Source::Plain,
+        };
+        self.enqueue(&mut inner, waiting)
     }
 
-    /// Puts bytes before everything that is queued: the answer to the binding.
+    /// Puts bytes before everything that is queued: the answer to the binding. They do not count
+    /// as a stanza.
     pub fn push_first(&self, bytes: Bytes) {
         let mut inner = self.inner.lock();
         inner.queued_bytes += bytes.len();
+        inner.urgent = true;
         inner.queue.push_front(Waiting {
             stanza: bytes,
             thin: Thin::Never,
-            kept: false,
+            source: Source::Raw,
         });
         inner.wake();
     }
 
-    /// Queues a message whose custody stays with the server until the client has taken it.
-    pub fn push_kept(&self, stanza: &Stanza, source: Untaken) -> Push {
+    /// Queues bytes that do not count as a stanza, in their place among those that do.
+    pub fn push_raw(&self, bytes: Bytes) -> Push {
         let mut inner = self.inner.lock();
-        let live_bytes = match &source {
-            Untaken::Live { stanza, .. } => stanza.len(),
-            Untaken::Row { .. } => 0,
+        let waiting = Waiting {
+            stanza: bytes,
+            thin: Thin::Never,
+            source: Source::Raw,
         };
-        if inner.untaken_bytes + live_bytes > self.max_bytes * UNTAKEN_FACTOR {
+        self.enqueue(&mut inner, waiting)
+    }
+
+    /// Queues a message whose custody stays with the server until the client has taken it.
+    pub fn push_held(&self, stanza: &Stanza, held: Held) -> Push {
+        let mut inner = self.inner.lock();
+        let bytes = if held.needs_bytes() { stanza.len() } else { 0 };
+        if inner.held_bytes + bytes > self.max_bytes * HELD_FACTOR
+            || inner.untaken.len() >= MAX_UNTAKEN
+        {
             self.detach(&mut inner);
             return Push::Detached;
         }
-        if self.enqueue(&mut inner, stanza.bytes().clone(), Thin::Never) == Push::Detached {
-            return Push::Detached;
-        }
-        if let Some(piece) = inner.queue.back_mut() {
-            piece.kept = true;
-        }
-        inner.unwritten += 1;
-        inner.untaken.push_back(source);
-        inner.untaken_bytes += live_bytes;
-        Push::Queued
+        let waiting = Waiting {
+            stanza: stanza.bytes().clone(),
+            thin: Thin::Never,
+            source: Source::Held(held),
+        };
+        self.enqueue(&mut inner, waiting)
     }
 
-    fn enqueue(&self, inner: &mut Inner, stanza: Bytes, thin: Thin) -> Push {
+    fn enqueue(&self, inner: &mut Inner, waiting: Waiting) -> Push {
         if self.is_detached() {
             return Push::Detached;
         }
-        if inner.queued_bytes + stanza.len() > self.max_bytes {
+        let length = waiting.stanza.len();
+        if inner.queued_bytes + length > self.max_bytes {
             inner.thin_out();
-            if inner.queued_bytes + stanza.len() > self.max_bytes.max(stanza.len()) {
+            if inner.queued_bytes + length > self.max_bytes.max(length) {
                 self.detach(inner);
                 return Push::Detached;
             }
         }
-        inner.queued_bytes += stanza.len();
-        inner.queue.push_back(Waiting {
-            stanza,
-            thin,
-            kept: false,
-        });
-        inner.wake();
+        inner.push(waiting);
+        if !inner.rests() {
+            inner.wake();
+        }
         Push::Queued
     }
 
@@ -178,58 +203,10 @@ impl Outbox {
                     .with_text("too much waits to be read on this stream"),
             ))
         });
-        // What waits is kept as untaken messages; writing it to a reader that slow is hopeless.
-        inner.queue.clear();
-        inner.queued_bytes = 0;
+        // Messages in custody go back to the account; writing the rest to a reader that slow is
+        // hopeless.
+        inner.end_queue();
         inner.wake();
-    }
-
-    /// Starts a probe if none is on its way; the caller writes a ping with the id returned.
-    pub fn begin_probe(&self, id: u64) -> Option<u64> {
-        let mut inner = self.inner.lock();
-        if inner.probe.is_some() || self.is_detached() {
-            return None;
-        }
-        inner.probe = Some(Probe {
-            id,
-            // The ping is written behind what was handed out, and before what is queued.
-            covers: inner.untaken.len().saturating_sub(inner.unwritten),
-        });
-        Some(id)
-    }
-
-    /// The client answered the ping `id`: what it covered has been taken. Returns id and size of
-    /// the mailbox rows among them, or `None` if that ping is not on its way.
-    pub fn probe_answered(&self, id: u64) -> Option<Vec<(i64, u64)>> {
-        let mut inner = self.inner.lock();
-        let probe = inner.probe.take_if(|probe| probe.id == id)?;
-        let mut rows = Vec::new();
-        for _ in 0..probe.covers {
-            match inner.untaken.pop_front() {
-                Some(Untaken::Live { stanza, .. }) => inner.untaken_bytes -= stanza.len(),
-                Some(Untaken::Row { id, bytes }) => rows.push((id, bytes)),
-                None => break,
-            }
-        }
-        Some(rows)
-    }
-
-    /// Whether a probe is on its way.
-    pub fn is_probing(&self) -> bool {
-        self.inner.lock().probe.is_some()
-    }
-
-    /// Whether, and how soon, the client is to be asked what it has taken.
-    pub fn needs_probe(&self) -> ProbeNeed {
-        let inner = self.inner.lock();
-        let written = inner.untaken.len().saturating_sub(inner.unwritten);
-        if written == 0 || inner.probe.is_some() {
-            ProbeNeed::None
-        } else if written >= PROBE_NOW_MESSAGES || inner.untaken_bytes >= PROBE_NOW_BYTES {
-            ProbeNeed::Now
-        } else {
-            ProbeNeed::Soon
-        }
     }
 
     /// Ends the stream: nothing more is taken, and the owner is told how to close.
@@ -243,19 +220,6 @@ impl Outbox {
     /// Whether nothing more is taken.
     pub fn is_detached(&self) -> bool {
         self.detached.load(Ordering::Acquire)
-    }
-
-    /// Detaches for good and hands out, in order, what the client has not shown to have taken.
-    pub fn take_untaken(&self) -> Vec<Untaken> {
-        let mut inner = self.inner.lock();
-        self.detached.store(true, Ordering::Release);
-        inner.untaken_bytes = 0;
-        inner.untaken.drain(..).collect()
-    }
-
-    /// Whether it holds messages that were not shown to be taken.
-    pub fn has_untaken(&self) -> bool {
-        !self.inner.lock().untaken.is_empty()
     }
 
     /// Queued bytes.
@@ -280,6 +244,13 @@ impl Outbox {
         self.queued_bytes() > self.max_bytes / 2
     }
 
+    /// Whether the client lets wait what can (XEP-0352); what waited goes when it does not.
+    pub fn set_inactive(&self, inactive: bool) {
+        let mut inner = self.inner.lock();
+        inner.inactive = inactive;
+        inner.wake();
+    }
+
     /// Wakes the owner because a time it set has come.
     pub fn tick(&self) {
         let mut inner = self.inner.lock();
@@ -297,21 +268,26 @@ impl Outbox {
     pub fn drain_queue(&self) -> Vec<Bytes> {
         let mut inner = self.inner.lock();
         self.detached.store(true, Ordering::Release);
-        inner.queued_bytes = 0;
-        inner
-            .queue
-            .drain(..)
-            .filter(|waiting| !waiting.kept)
-            .map(|waiting| waiting.stanza)
-            .collect()
+        inner.end_queue()
     }
 
-    /// Takes what there is, at most `max` stanzas or 64 KiB at a time; with `max` 0 nothing can be
-    /// written, and only the other reasons to wake count. Registers the task otherwise.
-    pub fn poll_take(&self, cx: &mut Context<'_>, max: usize) -> Poll<Wake> {
+    /// Takes what there is, at most `max` stanzas or 64 KiB at a time, and no message above the row
+    /// `committed`, which is asked under the lock, so that a commit after it wakes; with `max` 0 nothing can be written, and only the other reasons to wake count.
+    /// Registers the task otherwise.
+    pub fn poll_take(
+        &self,
+        cx: &mut Context<'_>,
+        max: usize,
+        committed: impl Fn() -> i64,
+    ) -> Poll<Wake> {
         let mut inner = self.inner.lock();
-        if max > 0 && !inner.queue.is_empty() {
-            return Poll::Ready(Wake::Bytes(inner.take(max)));
+        if inner.is_replaced() {
+            return Poll::Ready(Wake::Replaced);
+        }
+        if max > 0
+            && let Some(batch) = inner.take(max, committed())
+        {
+            return Poll::Ready(Wake::Bytes(batch));
         }
         if let Some(close) = inner.close.take() {
             return Poll::Ready(Wake::Close(*close));

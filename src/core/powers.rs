@@ -67,7 +67,22 @@ pub trait Keep: Extension {
 /// May change a stanza.
 pub trait Stamp: Extension {
     /// A stanza is delivered later than it came: from the mailbox, or presence to a probe.
-    fn delayed(&self, exchange: &Exchange, stanza: Stanza, received: Timestamp) -> Stanza;
+    fn delayed(&self, exchange: &Exchange, stanza: Stanza, received: Timestamp) -> Stanza {
+        let _ = (exchange, received);
+        stanza
+    }
+
+    /// A message is delivered that is kept for an account as that row.
+    fn stored(&self, stanza: Stanza, account: &Account, row: i64) -> Stanza {
+        let _ = (account, row);
+        stanza
+    }
+
+    /// A client sent a message to an address; it bears its sender's address already.
+    fn received(&self, exchange: &Exchange, stanza: Stanza, to: &Jid) -> Stanza {
+        let _ = (exchange, to);
+        stanza
+    }
 }
 
 /// May follow the life of a session and of an account.

@@ -8,7 +8,7 @@ use waxwing_xmpp::stanza::{Frame, PresenceType};
 use waxwing_xmpp::subscription::Action;
 use waxwing_xmpp::{Jid, Stanza, StanzaError, ns};
 
-use crate::account::{Account, Available, Bound, Drain, MAX_DIRECTED};
+use crate::account::{Account, Available, Drain, MAX_DIRECTED};
 use crate::db::Statement;
 use crate::exchange::{Exchange, parse_address};
 use crate::session::Session;
@@ -60,11 +60,12 @@ impl Exchange {
         let account = &session.account;
         let (initial, subscribers, others) = {
             let mut state = account.lock();
-            let has_mail = state.may_have_mail();
-            let draining = state.sessions.iter().any(|bound| bound.draining.is_some());
-            let took_before = state.sessions.iter().any(Bound::takes_bare);
             state.arrivals += 1;
             let arrival = state.arrivals;
+            let handed = state
+                .bound(session.reference)
+                .map_or(0, |bound| bound.handed);
+            let has_mail = state.may_have_mail(handed);
             let Some(bound) = state.bound(session.reference) else {
                 return Ok(());
             };
@@ -74,10 +75,11 @@ impl Exchange {
                 received,
                 priority,
             };
+            let took_before = bound.takes_bare();
             let initial = bound.presence.replace(available).is_none();
             bound.takes_since = (priority >= 0).then(|| bound.takes_since.unwrap_or(arrival));
-            if bound.takes_bare() && has_mail && !draining && (initial || !took_before) {
-                bound.set_draining(Some(Drain { after: 0 }));
+            if bound.takes_bare() && has_mail && !took_before {
+                bound.set_draining(Some(Drain { after: handed }));
             }
             let subscribers: Vec<Jid> = state.roster.subscribers().cloned().collect();
             let others: Vec<(Arc<Session>, Stanza)> = state
@@ -204,7 +206,6 @@ impl Exchange {
                 self.write_behind(statements, "what a session left could not be written");
             }
         }
-        self.continue_drain(account);
         told.sort_unstable();
         told.dedup();
         for contact in told {
@@ -329,7 +330,7 @@ fn remember_directed(session: &Session, to: &Jid, gone: bool) -> Result<(), Stan
 }
 
 /// RFC 6121 §4.7.2.3: an integer from −128 to 127; absent means 0.
-fn priority(presence: &Element) -> Result<i8, StanzaError> {
+pub(crate) fn priority(presence: &Element) -> Result<i8, StanzaError> {
     match presence.get_child("priority", ns::CLIENT) {
         None => Ok(0),
         Some(priority) => priority

@@ -1,18 +1,20 @@
 //! A session: one bound resource of an account on one stream.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use waxwing_xmpp::Jid;
 use waxwing_xmpp::jid::JidError;
+use waxwing_xmpp::sm::{Custody, Ticket};
 
 use crate::account::Account;
 use crate::binding::UserAgent;
 use crate::exchange::parse_address;
 use crate::outbox::Outbox;
+use crate::resend::Resends;
 
 /// The address of a session inside a cluster of nodes: never a channel, so that it can be stored
 /// and sent.
@@ -46,6 +48,12 @@ pub struct Session {
     correspondent: Mutex<Option<Jid>>,
     /// Messages of this session that are being stored.
     storing: AtomicU32,
+    /// The stanzas that were read from it, and which of them are settled.
+    custody: Mutex<Custody>,
+    /// What its client may send again.
+    pub(crate) resends: Resends,
+    /// Its stream in stream management (XEP-0198); 0: it is not enabled.
+    stream: AtomicI64,
     /// A copy of the account's mark, to be looked at without its lock.
     draining: AtomicBool,
     /// When the client was last heard, in milliseconds of the monotonic clock.
@@ -74,6 +82,9 @@ impl Session {
             lang,
             correspondent: Mutex::default(),
             storing: AtomicU32::new(0),
+            custody: Mutex::default(),
+            resends: Resends::default(),
+            stream: AtomicI64::new(0),
             draining: AtomicBool::new(false),
             heard: AtomicU64::new(0),
         }
@@ -138,6 +149,71 @@ impl Session {
         if self.storing.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.outbox.wake();
         }
+    }
+
+    /// A stanza was read. What becomes of it is open only if [`Self::hold`] says so.
+    pub(crate) fn take_stanza(&self) {
+        self.custody.lock().take();
+    }
+
+    /// Leaves open what becomes of the stanza that was read last.
+    pub(crate) fn hold(&self) -> Ticket {
+        self.custody.lock().hold()
+    }
+
+    /// It is settled what became of a stanza: who waits for the acknowledgement is woken.
+    pub(crate) fn settle(&self, ticket: Ticket) {
+        if self.custody.lock().settle(ticket) {
+            self.outbox.wake();
+        }
+    }
+
+    /// The count for `<a/>`: stanzas that the server answers for (XEP-0198 §4).
+    pub fn handled(&self) -> u32 {
+        self.custody.lock().handled()
+    }
+
+    /// The stream that the stanza read last came by, and its number there; (0, 0) without stream
+    /// management.
+    pub(crate) fn place(&self) -> (i64, u32) {
+        match self.stream() {
+            0 => (0, 0),
+            stream => (stream, self.custody.lock().number()),
+        }
+    }
+
+    /// Its stream in stream management; 0: it is not enabled.
+    pub fn stream(&self) -> i64 {
+        self.stream.load(Ordering::Acquire)
+    }
+
+    /// Counts stanzas from here on. False: it did already.
+    pub(crate) fn enable(&self, stream: i64) -> bool {
+        let (set, get) = (Ordering::AcqRel, Ordering::Acquire);
+        let is_new = self.stream.compare_exchange(0, stream, set, get).is_ok();
+        if is_new {
+            self.custody.lock().enable();
+        }
+        is_new
+    }
+
+    /// Takes up the stream of an earlier process, of which so many stanzas were handled.
+    pub(crate) fn restore(&self, stream: i64, handled: u32) {
+        self.stream.store(stream, Ordering::Release);
+        self.custody.lock().restore(handled);
+    }
+
+    /// Waits until it is settled what became of every stanza that was read.
+    pub(crate) async fn all_settled(&self) {
+        std::future::poll_fn(|cx| {
+            self.outbox.register(cx);
+            if self.custody.lock().is_settled() {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        })
+        .await;
     }
 
     /// Whether the mailbox is to be emptied into this session; its owner does that by

@@ -11,6 +11,7 @@ use crate::accounts::{AccountError, Accounts};
 use crate::binding::Binding;
 use crate::db::Statement;
 use crate::exchange::Exchange;
+use crate::mailbox_store::Device;
 use crate::outbox::{Close, Outbox};
 use crate::session::{Session, SessionRef};
 
@@ -39,7 +40,7 @@ impl Exchange {
     ) -> Result<Arc<Session>, StanzaError> {
         let id = -1 - i64::try_from(self.ids.serial()).unwrap_or(0);
         let roster = crate::roster::Roster::default();
-        let account = Account::new(id, bare.clone(), roster, crate::account::Usage::default());
+        let account = Account::new(id, bare.clone(), roster, crate::account::Mail::default());
         self.bind_to(&self.registry.insert(account), binding)
     }
 
@@ -69,13 +70,15 @@ impl Exchange {
             lang,
         ));
         session.heard_at(self.clock.elapsed());
-        let bound = Bound {
+        let mut bound = Bound {
             session: Arc::clone(&session),
             presence: None,
             takes_since: None,
             interested: false,
             directed: Vec::new(),
             draining: None,
+            handed: 0,
+            cursor: 0,
         };
         loop {
             let older = {
@@ -92,6 +95,8 @@ impl Exchange {
                         return Err(StanzaError::resource_constraint());
                     }
                     None => {
+                        bound.cursor = state.device_cursor(session.device_key());
+                        bound.handed = bound.cursor;
                         // Nearly every account has one or two.
                         state.sessions.reserve_exact(1);
                         state.sessions.push(bound);
@@ -104,6 +109,7 @@ impl Exchange {
                 .close(Close::Error(StreamError::new(StreamCondition::Conflict)));
             self.unbind(&older);
         }
+        self.register_device(&session);
         tracing::debug!(session = reference.id, "bound");
         Ok(session)
     }
@@ -125,6 +131,7 @@ impl Exchange {
             return;
         };
         state.sessions.remove(at);
+        self.forget_stream(session);
         let forgotten = account.id < 0 && state.sessions.is_empty();
         state.removed |= forgotten;
         self.give_back(account, state, session);
@@ -132,6 +139,28 @@ impl Exchange {
             self.registry.remove(account.jid.as_str());
         }
         tracing::debug!(session = session.reference.id, "ended");
+    }
+
+    /// Notes that a device was seen, and where it stands if it is new.
+    fn register_device(&self, session: &Session) {
+        let account = &session.account;
+        let Some(key) = session.device_key().filter(|_| account.id >= 0) else {
+            return;
+        };
+        let cursor = {
+            let mut state = account.lock();
+            let cursor = state.device_cursor(Some(key));
+            state.advance(Some(key), cursor);
+            cursor
+        };
+        let device = Device {
+            key: key.to_owned(),
+            cursor,
+            seen_at_ms: self.now().0,
+            name: session.device_name(),
+        };
+        // Unknown after a crash it would begin where the account stands.
+        drop(self.mailbox.register_device(account.id, &device));
     }
 
     /// Closes every session of an account.

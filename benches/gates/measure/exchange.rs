@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tokio::runtime::{Builder, Runtime};
 use waxwing_benches::stanzas;
-use waxwing_core::account::{Account, Usage};
+use waxwing_core::account::{Account, Mail};
 use waxwing_core::binding::Binding;
 use waxwing_core::roster::{Item, Roster};
 use waxwing_core::{Exchange, Session};
@@ -88,7 +88,7 @@ impl Stage {
             };
             drop(roster.put(id, &address(contact), item));
         }
-        let account = Account::new(id, address(name), roster, Usage::default());
+        let account = Account::new(id, address(name), roster, Mail::default());
         self.exchange.registry.insert(account).jid.clone()
     }
 
@@ -103,6 +103,7 @@ impl Stage {
             let session = bound.expect("a session");
             let mut framer = drive::opened();
             drive::send(&self.exchange, &mut framer, &session, "<presence/>").await;
+            drive::begin(&self.exchange, &mut framer, &session).await;
             session
         })
     }

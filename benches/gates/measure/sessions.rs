@@ -18,7 +18,7 @@ use waxwing::connection::{self, Shared};
 use waxwing::listener;
 use waxwing::server;
 use waxwing_benches::counting::{self, Live};
-use waxwing_core::account::{Account, Usage};
+use waxwing_core::account::{Account, Mail};
 use waxwing_core::roster::Roster;
 use waxwing_gates::{Figure, Kind};
 use waxwing_xmpp::Jid;
@@ -31,7 +31,8 @@ const LOGINS: usize = 64;
 /// Accounts in memory before the first login: 20 for each shard of the registry.
 const ACCOUNTS: i64 = 1280;
 
-const CONFIG: &str = "[tls]\nrequire = false\n[auth]\nanonymous = true\n";
+const CONFIG: &str =
+    "[tls]\nrequire = false\n[auth]\nanonymous = true\n[archive]\nenabled = false\n";
 
 /// Where the server puts the certificate that it makes itself.
 const CERTIFICATE: &str = "data/self-signed.pem";
@@ -147,7 +148,7 @@ async fn shared(directory: &Path, stopping: watch::Receiver<bool>) -> Outcome<Ar
     let exchange = stage::open(&config).await?;
     for id in 1..=ACCOUNTS {
         let jid = Jid::parse(&format!("account{id}@localhost"))?;
-        let account = Account::new(id, jid, Roster::default(), Usage::default());
+        let account = Account::new(id, jid, Roster::default(), Mail::default());
         exchange.registry.insert(account);
     }
     Ok(Arc::new(server::shared(config, exchange, stopping)?))

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use waxwing_core::iq;
 use waxwing_core::outbox::ProbeNeed;
 use waxwing_xmpp::StreamError;
 use waxwing_xmpp::error::StreamCondition;
+use waxwing_xmpp::sm;
 
 use super::{Connection, Ending};
 
@@ -33,8 +35,12 @@ impl Connection {
         let Some(id) = self.session.outbox.begin_probe(exchange.ids.serial()) else {
             return;
         };
-        let ping = iq::probe(exchange.domain.as_str(), self.session.jid.as_str(), id);
-        self.io.queue(ping);
+        if self.session.stream() == 0 {
+            let ping = iq::probe(exchange.domain.as_str(), self.session.jid.as_str(), id);
+            self.io.queue(ping);
+        } else {
+            self.io.queue(Bytes::from_static(sm::request().as_bytes()));
+        }
         self.last_probe = Some(self.now());
         self.tick_within(self.shared.config.load().limits.ping_timeout);
     }
@@ -70,6 +76,10 @@ impl Connection {
         let overdue =
             probing && self.last_probe.is_some_and(late) && silence >= limits.ping_timeout;
         self.check_stall()?;
+        if overdue && self.session.outbox.is_resumable() {
+            // It may come back: its socket is dropped, its session kept.
+            return Err(Ending::Gone);
+        }
         if overdue {
             return Err(StreamError::new(StreamCondition::ConnectionTimeout).into());
         }

@@ -83,7 +83,7 @@ fn row(sender: i64, recipient: i64) -> NewRow {
 /// Appends one row and waits for its commit.
 async fn append(mailbox: &Mailbox, row: NewRow) -> i64 {
     let (sender, done) = oneshot::channel();
-    let id = mailbox.append(row, move |result| drop(sender.send(result)));
+    let id = mailbox.append(row, move |_, result| drop(sender.send(result)));
     done.await.expect("an answer").expect("a commit");
     id.expect("a place in the queue")
 }
@@ -186,7 +186,7 @@ async fn fill(database: &Database, mailbox: &Mailbox) -> i64 {
             (TALKER, peer)
         };
         let id = mailbox
-            .append(row(from, to), |result| result.expect("a commit"))
+            .append(row(from, to), |_, result| result.expect("a commit"))
             .expect("a place");
         measure.latencies.record(Duration::ZERO);
         if n == FILL / 2 {

@@ -37,6 +37,7 @@ fn route(criterion: &mut Criterion) {
     });
     world::ids(&juliet);
     let mut framer = drive::opened();
+    runtime.block_on(drive::begin(&exchange, &mut framer, &romeo));
     let xml = stanzas::routed("juliet@localhost/bench");
     let mut sent = 0_u64;
     let mut step = || {

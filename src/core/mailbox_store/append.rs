@@ -8,13 +8,13 @@ use super::{Mailbox, sql};
 
 impl Mailbox {
     /// Puts a message into the queue of the writer, without waiting, and returns its id. `done` is
-    /// called on the writer's thread after the fsync, or with the failure, and so must be short; it
+    /// called with the id on the writer's thread after the fsync, or with the failure, and must be short; it
     /// is not called where this returns an error, such as [`DbError::Busy`] at the bound of the
     /// queue. Rows are committed in the order of the calls.
     pub fn append(
         &self,
         row: NewRow,
-        done: impl FnOnce(Result<(), DbError>) + Send + 'static,
+        done: impl FnOnce(i64, Result<(), DbError>) + Send + 'static,
     ) -> Result<i64, DbError> {
         debug_assert!(row.flags.any(Flags::OWNED), "a row needs an owner");
         debug_assert!(row.sender_account != 0 || !row.flags.any(Flags::SENT));
@@ -40,7 +40,7 @@ impl Mailbox {
         let mailbox = self.clone();
         let settle = move |result: Result<(), DbError>| {
             mailbox.settled(id, result.is_ok());
-            done(result);
+            done(id, result);
         };
         self.0
             .database

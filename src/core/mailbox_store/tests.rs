@@ -62,7 +62,7 @@ fn chat(from: i64, to: i64, text: &str) -> NewRow {
 }
 
 fn put(mailbox: &Mailbox, row: NewRow) -> i64 {
-    let done = |result| assert_eq!(result, Ok(()));
+    let done = |_, result| assert_eq!(result, Ok(()));
     mailbox.append(row, done).unwrap()
 }
 
@@ -141,7 +141,7 @@ async fn a_row_comes_back_as_it_went_in() {
     let (database, mailbox) = open(directory.path(), 10).await;
     let (sender, receiver) = mpsc::channel();
     let watched = mailbox.clone();
-    let done = move |result| sender.send((result, watched.committed())).unwrap();
+    let done = move |_, result| sender.send((result, watched.committed())).unwrap();
     let new = NewRow {
         flags: Flags::INCOMING | Flags::DIRECTED,
         ..row(7, "hello")

@@ -5,6 +5,8 @@ use std::collections::{VecDeque, vec_deque};
 use bytes::Bytes;
 use waxwing_xmpp::stanza::{Children, Kind, PresenceType, Stanza};
 
+use super::Held;
+
 /// Queued pieces, in order.
 pub struct Batch(pub(super) VecDeque<Waiting>);
 
@@ -51,8 +53,27 @@ impl Iterator for BatchPieces {
 pub(super) struct Waiting {
     pub(super) stanza: Bytes,
     pub(super) thin: Thin,
-    /// Whether an untaken message goes with it.
-    pub(super) kept: bool,
+    pub(super) source: Source,
+}
+
+/// What stands behind a queued piece.
+pub(super) enum Source {
+    /// It is no stanza of the session: nothing counts it.
+    Raw,
+    /// A stanza that need not be kept.
+    Plain,
+    /// A message that the server answers for until it is taken.
+    Held(Held),
+}
+
+impl Waiting {
+    /// The row that it comes from.
+    pub(super) fn row(&self) -> Option<i64> {
+        match &self.source {
+            Source::Held(Held::Row { id, .. }) => Some(*id),
+            _ => None,
+        }
+    }
 }
 
 /// Whether a queued stanza may be dropped when room is short.

@@ -15,23 +15,32 @@ fn message(id: usize) -> Stanza {
     ))
 }
 
-fn live(stanza: &Stanza) -> Untaken {
-    Untaken::Live {
-        stanza: stanza.bytes().clone(),
+fn live() -> Held {
+    Held::Live {
         received: Timestamp(0),
         arrivals: 0,
+        origin: None,
+    }
+}
+
+fn row(id: i64) -> Held {
+    Held::Row {
+        id,
+        bytes: 1,
+        brief: false,
+        directed: false,
     }
 }
 
 fn held(outbox: &Outbox) -> Vec<String> {
-    let id = |untaken| match untaken {
-        Untaken::Live { stanza, .. } => {
+    let id = |(stanza, held)| match held {
+        Held::Live { .. } => {
             let stanza = Stanza::parse(stanza).unwrap();
             stanza.id().unwrap_or_default().into_owned()
         }
-        Untaken::Row { id, .. } => id.to_string(),
+        Held::Row { id, .. } => id.to_string(),
     };
-    outbox.take_untaken().into_iter().map(id).collect()
+    outbox.take_held().into_iter().map(id).collect()
 }
 
 fn ids(range: std::ops::Range<usize>) -> Vec<String> {
@@ -41,7 +50,7 @@ fn ids(range: std::ops::Range<usize>) -> Vec<String> {
 fn written(outbox: &Outbox) -> Vec<String> {
     let mut cx = Context::from_waker(Waker::noop());
     let mut all = Vec::new();
-    while let Poll::Ready(Wake::Bytes(batch)) = outbox.poll_take(&mut cx, 3) {
+    while let Poll::Ready(Wake::Bytes(batch)) = outbox.poll_take(&mut cx, 3, || i64::MAX) {
         all.extend(
             batch
                 .into_iter()
@@ -127,15 +136,15 @@ fn subscriptions_and_errors_are_never_thinned() {
 fn beyond_the_bound_nothing_is_taken_and_the_owner_is_told() {
     let outbox = Outbox::new(200);
     let first = message(1);
-    assert_eq!(outbox.push_kept(&first, live(&first)), Push::Queued);
+    assert_eq!(outbox.push_held(&first, live()), Push::Queued);
     let mut id = 2;
-    while outbox.push_kept(&message(id), live(&message(id))) == Push::Queued {
+    while outbox.push_held(&message(id), live()) == Push::Queued {
         id += 1;
     }
     assert!(outbox.is_detached());
     assert_eq!(outbox.push(&message(99)), Push::Detached);
     let mut cx = Context::from_waker(Waker::noop());
-    match outbox.poll_take(&mut cx, 64) {
+    match outbox.poll_take(&mut cx, 64, || i64::MAX) {
         Poll::Ready(Wake::Close(Close::Error(error))) => {
             assert_eq!(error.condition, StreamCondition::PolicyViolation);
         }
@@ -150,7 +159,7 @@ fn beyond_the_bound_nothing_is_taken_and_the_owner_is_told() {
 fn a_client_that_answers_no_ping_is_given_so_much_and_no_more() {
     let outbox = Outbox::new(1000);
     let mut count = 0;
-    while outbox.push_kept(&message(count), live(&message(count))) == Push::Queued {
+    while outbox.push_held(&message(count), live()) == Push::Queued {
         written(&outbox);
         count += 1;
     }
@@ -158,8 +167,8 @@ fn a_client_that_answers_no_ping_is_given_so_much_and_no_more() {
     let sizes = |range: std::ops::Range<usize>| -> usize {
         range.map(|id| message(id).bytes().len()).sum()
     };
-    assert!(sizes(0..count) <= 1000 * UNTAKEN_FACTOR);
-    assert!(sizes(0..count + 1) > 1000 * UNTAKEN_FACTOR);
+    assert!(sizes(0..count) <= 1000 * HELD_FACTOR);
+    assert!(sizes(0..count + 1) > 1000 * HELD_FACTOR);
     assert_eq!(held(&outbox), ids(0..count));
 }
 
@@ -169,7 +178,7 @@ fn an_answer_makes_room_for_more() {
     for round in 0..200 {
         for _ in 0..40 {
             let piece = message(round);
-            assert_eq!(outbox.push_kept(&piece, live(&piece)), Push::Queued);
+            assert_eq!(outbox.push_held(&piece, live()), Push::Queued);
             written(&outbox);
         }
         assert_eq!(outbox.begin_probe(7), Some(7));
@@ -198,15 +207,15 @@ fn a_socket_that_takes_nothing_gets_no_bytes_but_hears_of_the_end() {
     let outbox = Outbox::new(1000);
     outbox.push(&message(1));
     let mut cx = Context::from_waker(Waker::noop());
-    assert!(outbox.poll_take(&mut cx, 0).is_pending());
+    assert!(outbox.poll_take(&mut cx, 0, || i64::MAX).is_pending());
     outbox.tick();
     assert!(matches!(
-        outbox.poll_take(&mut cx, 0),
+        outbox.poll_take(&mut cx, 0, || i64::MAX),
         Poll::Ready(Wake::Tick)
     ));
     outbox.close(Close::Quiet);
     assert!(matches!(
-        outbox.poll_take(&mut cx, 0),
+        outbox.poll_take(&mut cx, 0, || i64::MAX),
         Poll::Ready(Wake::Close(Close::Quiet))
     ));
     assert_eq!(outbox.drain_queue().len(), 1);
@@ -217,10 +226,7 @@ fn a_socket_that_takes_nothing_gets_no_bytes_but_hears_of_the_end() {
 fn the_more_waits_to_be_taken_the_sooner_the_client_is_asked() {
     let outbox = Outbox::new(1 << 20);
     for id in 0..64 {
-        assert_eq!(
-            outbox.push_kept(&message(id), live(&message(id))),
-            Push::Queued
-        );
+        assert_eq!(outbox.push_held(&message(id), live()), Push::Queued);
         written(&outbox);
         let expected = if id < 63 {
             ProbeNeed::Soon
@@ -239,7 +245,7 @@ fn the_more_waits_to_be_taken_the_sooner_the_client_is_asked() {
 fn an_idle_outbox_can_be_made_to_hold_nothing() {
     let outbox = Outbox::new(1 << 20);
     for id in 0..20 {
-        outbox.push_kept(&message(id), live(&message(id)));
+        outbox.push_held(&message(id), live());
     }
     written(&outbox);
     outbox.begin_probe(1);
@@ -255,20 +261,21 @@ fn an_idle_outbox_can_be_made_to_hold_nothing() {
 fn a_ping_covers_nothing_that_is_still_queued() {
     let outbox = Outbox::new(10_000);
     for id in 0..5 {
-        let row = Untaken::Row { id, bytes: 1 };
-        assert_eq!(outbox.push_kept(&message(7), row), Push::Queued);
+        let held = row(id);
+        assert_eq!(outbox.push_held(&message(7), held), Push::Queued);
     }
     assert_eq!(outbox.needs_probe(), ProbeNeed::None);
     let mut cx = Context::from_waker(Waker::noop());
     assert!(matches!(
-        outbox.poll_take(&mut cx, 2),
+        outbox.poll_take(&mut cx, 2, || i64::MAX),
         Poll::Ready(Wake::Bytes(_))
     ));
     outbox.begin_probe(1);
-    assert_eq!(outbox.probe_answered(1), Some(vec![(0, 1), (1, 1)]));
+    let taken = outbox.probe_answered(1).unwrap().rows;
+    assert_eq!(taken.iter().map(|row| row.id).collect::<Vec<_>>(), [0, 1]);
     assert_eq!(outbox.needs_probe(), ProbeNeed::None);
     assert_eq!(written(&outbox).len(), 3);
-    assert_eq!(outbox.take_untaken().len(), 3);
+    assert_eq!(outbox.take_held().len(), 3);
 }
 
 /// The end of the stream takes the rest of the queue, in order; messages in custody stay with the
@@ -281,10 +288,7 @@ fn the_queue_can_be_taken_once_and_for_all() {
         .collect();
     for (id, answer) in answers.iter().enumerate() {
         assert_eq!(outbox.push(answer), Push::Queued);
-        assert_eq!(
-            outbox.push_kept(&message(id), live(&message(id))),
-            Push::Queued
-        );
+        assert_eq!(outbox.push_held(&message(id), live()), Push::Queued);
     }
     let expected: Vec<Bytes> = answers
         .iter()
@@ -329,13 +333,13 @@ proptest! {
             let stanza = message(at);
             match operation {
                 Operation::Live => {
-                    prop_assert_eq!(outbox.push_kept(&stanza, live(&stanza)), Push::Queued);
+                    prop_assert_eq!(outbox.push_held(&stanza, live()), Push::Queued);
                     given.push(at);
                 }
                 Operation::Row => {
                     let id = i64::try_from(at).unwrap();
-                    let row = Untaken::Row { id, bytes: 1 };
-                    prop_assert_eq!(outbox.push_kept(&stanza, row), Push::Queued);
+                    let held = row(id);
+                    prop_assert_eq!(outbox.push_held(&stanza, held), Push::Queued);
                     rows.push((given.len(), id));
                     given.push(at);
                 }
@@ -354,7 +358,7 @@ proptest! {
                     prop_assert!(outbox.probe_answered(u64::MAX).is_none());
                     if let Some((id, up_to)) = covered.take() {
                         let answered = outbox.probe_answered(id).unwrap();
-                        rows_taken.extend(answered.into_iter().map(|(id, _)| id));
+                        rows_taken.extend(answered.rows.into_iter().map(|row| row.id));
                         taken = up_to;
                     }
                 }

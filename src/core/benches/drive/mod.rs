@@ -44,10 +44,16 @@ pub fn accept(exchange: &Arc<Exchange>, framer: &mut Framer, session: &Arc<Sessi
     assert!(sent.is_ready());
 }
 
+/// A session's first message, to nobody: it finds out what was sent before.
+pub async fn begin(exchange: &Arc<Exchange>, framer: &mut Framer, session: &Arc<Session>) {
+    let first = "<message to='localhost' type='headline'/>";
+    send(exchange, framer, session, first).await;
+}
+
 /// Takes what waits to be written to a client.
 pub fn take(session: &Session) {
     let mut cx = Context::from_waker(Waker::noop());
-    match session.outbox.poll_take(&mut cx, 64) {
+    match session.outbox.poll_take(&mut cx, 64, || i64::MAX) {
         Poll::Ready(Wake::Bytes(bytes)) => {
             black_box(bytes);
         }

@@ -18,7 +18,7 @@ async fn rows_that_do_not_fit_are_refused_and_the_others_stay_in_order() {
         let row = chat(n % 3 + 1, (n + 1) % 3 + 1, &text);
         let id = Arc::new(Mutex::new(0));
         let given = Arc::clone(&id);
-        let done = move |result: Result<(), DbError>| sender.send((given, result)).unwrap();
+        let done = move |_, result: Result<(), DbError>| sender.send((given, result)).unwrap();
         newest = mailbox.append(row, done).unwrap();
         *id.lock() = newest;
     }

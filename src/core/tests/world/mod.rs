@@ -35,7 +35,7 @@ pub fn jid(text: &str) -> Jid {
 pub fn ids(session: &Session) -> Vec<String> {
     let mut cx = Context::from_waker(Waker::noop());
     let mut ids = Vec::new();
-    while let Poll::Ready(wake) = session.outbox.poll_take(&mut cx, 64) {
+    while let Poll::Ready(wake) = session.outbox.poll_take(&mut cx, 64, || i64::MAX) {
         let Wake::Bytes(pieces) = wake else { continue };
         let stanzas = pieces
             .into_iter()
@@ -78,6 +78,7 @@ impl World {
             clock,
             ids,
             epoch: 1,
+            streams: waxwing_core::streams::Streams::default(),
         });
         World {
             exchange,
@@ -177,5 +178,7 @@ fn settings() -> Settings {
         negotiation_seconds: 30,
         idle_seconds: 30,
         anonymous: true,
+        archive: false,
+        resume_seconds: 600,
     }
 }

@@ -1,0 +1,172 @@
+//! What a client was given: how it is asked what it has taken, and what its answer settles.
+
+use bytes::Bytes;
+use std::sync::atomic::Ordering;
+use waxwing_xmpp::sm::TooHigh;
+
+use super::batch::Source;
+use super::queue::{Inner, Probe, Sent};
+use super::{Held, Origin, Outbox};
+
+/// Messages given and not shown to be taken from which the client is asked without a pause.
+const PROBE_NOW_MESSAGES: usize = 64;
+/// Bytes of such messages.
+const PROBE_NOW_BYTES: usize = 64 * 1024;
+
+/// How soon a client is to be asked what it has taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProbeNeed {
+    /// There is nothing to ask for, or it has been asked.
+    None,
+    /// A second after the last time: what there is can wait.
+    Soon,
+    /// At once: much waits, and custody has a bound.
+    Now,
+}
+
+/// What a client has shown to have taken.
+#[derive(Default)]
+pub struct Taken {
+    /// Mailbox rows, in the order in which they were given.
+    pub rows: Vec<TakenRow>,
+    /// Whose acknowledgements waited for it.
+    pub origins: Vec<Origin>,
+}
+
+/// A mailbox row that was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TakenRow {
+    /// Its id.
+    pub id: i64,
+    /// Its size.
+    pub bytes: u32,
+    /// Whether it is to be removed.
+    pub brief: bool,
+}
+
+impl Taken {
+    /// Whether nothing was.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.origins.is_empty()
+    }
+
+    fn of(inner: &mut Inner, count: usize) -> Taken {
+        let mut taken = Taken::default();
+        for _ in 0..count {
+            match inner.pop_untaken().map(|sent| sent.held) {
+                Some(Some(Held::Row {
+                    id, bytes, brief, ..
+                })) => taken.rows.push(TakenRow { id, bytes, brief }),
+                Some(Some(Held::Live { origin, .. })) => taken.origins.extend(origin),
+                Some(None) => {}
+                None => break,
+            }
+        }
+        taken
+    }
+}
+
+impl Outbox {
+    /// Starts a probe if none is on its way; the caller writes a ping with the id returned, or asks
+    /// by stream management.
+    pub fn begin_probe(&self, id: u64) -> Option<u64> {
+        let mut inner = self.inner.lock();
+        if inner.probe.is_some() || self.is_detached() {
+            return None;
+        }
+        // The question is written behind what was handed out, and before what is queued.
+        let covers = inner.untaken.len();
+        inner.probe = Some(Probe { id, covers });
+        Some(id)
+    }
+
+    /// The client answered the ping `id`: what it covered has been taken. `None`: that ping is not
+    /// on its way.
+    pub fn probe_answered(&self, id: u64) -> Option<Taken> {
+        let mut inner = self.inner.lock();
+        let probe = inner.probe.take_if(|probe| probe.id == id)?;
+        // With stream management a ping shows nothing but life.
+        let covers = if inner.managed.is_some() {
+            0
+        } else {
+            probe.covers
+        };
+        Some(Taken::of(&mut inner, covers))
+    }
+
+    /// The client acknowledged `h` stanzas (XEP-0198 §4). Without stream management it is one
+    /// stanza too many.
+    pub fn acknowledged(&self, h: u32) -> Result<Taken, TooHigh> {
+        let mut inner = self.inner.lock();
+        let count = inner.acknowledge(h)?;
+        inner.probe = None;
+        Ok(Taken::of(&mut inner, count))
+    }
+
+    /// Whether a probe is on its way.
+    pub fn is_probing(&self) -> bool {
+        self.inner.lock().probe.is_some()
+    }
+
+    /// Whether, and how soon, the client is to be asked what it has taken.
+    pub fn needs_probe(&self) -> ProbeNeed {
+        let inner = self.inner.lock();
+        if inner.untaken.is_empty() || inner.probe.is_some() {
+            return ProbeNeed::None;
+        }
+        let much = inner.untaken.len() >= PROBE_NOW_MESSAGES || inner.held_bytes >= PROBE_NOW_BYTES;
+        // With stream management a question costs next to nothing.
+        if much || (inner.managed.is_some() && inner.answered_for > 0) {
+            ProbeNeed::Now
+        } else {
+            ProbeNeed::Soon
+        }
+    }
+
+    /// Detaches for good and hands out, in order, the messages that the client has not shown to
+    /// have taken.
+    pub fn take_held(&self) -> Vec<(Bytes, Held)> {
+        let mut inner = self.inner.lock();
+        self.detached.store(true, Ordering::Release);
+        // What need not be kept is still written to the ending stream.
+        let mut rest = std::collections::VecDeque::new();
+        for mut waiting in std::mem::take(&mut inner.queue) {
+            if matches!(waiting.source, Source::Held(_)) {
+                inner.note(&mut waiting);
+            } else {
+                rest.push_back(waiting);
+            }
+        }
+        inner.queue = rest;
+        inner.recount();
+        inner.held_bytes = 0;
+        inner.answered_for = 0;
+        let given = std::mem::take(&mut inner.untaken);
+        let held = |Sent { stanza, held }| Some((stanza, held?));
+        given.into_iter().filter_map(held).collect()
+    }
+
+    /// Whether it holds messages that were not shown to be taken.
+    pub fn holds_messages(&self) -> bool {
+        let inner = self.inner.lock();
+        let is_held = |source: &Source| matches!(source, Source::Held(_));
+        inner.answered_for > 0 || inner.queue.iter().any(|piece| is_held(&piece.source))
+    }
+
+    /// A row is committed: it may be written.
+    pub fn committed(&self, row: i64) {
+        let mut inner = self.inner.lock();
+        if inner.newest_row >= row && !inner.queue.is_empty() {
+            inner.wake();
+        }
+    }
+
+    /// A row that was queued could not be committed: it is not written.
+    pub fn withdraw(&self, row: i64) {
+        let mut inner = self.inner.lock();
+        inner.queue.retain(|waiting| waiting.row() != Some(row));
+        inner.recount();
+        inner.wake();
+    }
+}
