@@ -140,6 +140,7 @@ fn forget_contact(friend: &mut Client, leaver: &Account) -> Outcome {
 }
 
 /// No row of any table holds the name.
+/// A message that it was sent stays in the archive of its sender, which is the sender's.
 fn nothing_left(server: &Server, name: &str) -> Outcome {
     let database = Connection::open(server.database()?)?;
     let mut tables = database.prepare("SELECT name FROM sqlite_master WHERE type = 'table'")?;
@@ -148,7 +149,12 @@ fn nothing_left(server: &Server, name: &str) -> Outcome {
         .collect::<Result<_, _>>()?;
     ensure!(tables.len() > 3, "only these tables: {tables:?}");
     for table in tables {
-        let mut select = database.prepare(&format!("SELECT * FROM \"{table}\""))?;
+        let others = if table == "message" {
+            "WHERE flags <> 4"
+        } else {
+            ""
+        };
+        let mut select = database.prepare(&format!("SELECT * FROM \"{table}\" {others}"))?;
         let columns = select.column_count();
         let mut rows = select.query([])?;
         while let Some(row) = rows.next()? {
