@@ -28,7 +28,7 @@ fn an_old_message_is_returned() -> Outcome {
     let database = Connection::open(server.database()?)?;
     let day: i64 = 24 * 60 * 60 * 1000;
     let aged = database.execute(
-        "UPDATE mailbox SET received_at = received_at - ?1 WHERE instr(body, '<body>old</body>') > 0",
+        "UPDATE message SET id = id - (?1 << 21) WHERE instr(body, '<body>old</body>') > 0",
         [31 * day],
     )?;
     ensure!(aged == 1, "{aged} rows hold the old message");

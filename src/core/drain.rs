@@ -50,6 +50,7 @@ impl Exchange {
         for row in rows {
             drain.after = row.id;
             let bytes = row.body.len() as u64;
+            let received = Timestamp(row.received_at_ms());
             let Ok(stanza) = Stanza::parse(row.body) else {
                 tracing::error!(
                     row = row.id,
@@ -57,7 +58,6 @@ impl Exchange {
                 );
                 continue;
             };
-            let received = Timestamp(row.received_at_ms);
             let stanza = self.stamp_delay(stanza, received);
             if session
                 .outbox

@@ -208,7 +208,7 @@ impl Exchange {
             return Ok(None);
         };
         let roster = Roster::load(&self.database, found.id, found.roster_version).await?;
-        let usage = self.mailbox.usage(found.id).await?;
+        let usage = self.mailbox.usage(found.id, 0).await?;
         let usage = crate::account::Usage {
             count: usage.count,
             bytes: usage.bytes,

@@ -22,13 +22,20 @@ impl Exchange {
         loop {
             let rows = self.mailbox.expired(before.0, BATCH).await?;
             let count = rows.len();
-            let mut removals: BTreeMap<i64, Vec<(i64, u64)>> = BTreeMap::new();
-            for (account, row) in rows {
-                let size = row.body.len() as u64;
-                removals.entry(account).or_default().push((row.id, size));
-                self.tell_of(row).await?;
+            let ids = rows.iter().map(|owned| owned.row.id).collect();
+            let mut removed: BTreeMap<i64, (u64, u64)> = BTreeMap::new();
+            for owned in rows.into_iter().filter(|owned| owned.undelivered) {
+                let (count, bytes) = removed.entry(owned.recipient).or_default();
+                *count += 1;
+                *bytes += owned.row.body.len() as u64;
+                self.tell_of(owned.row).await?;
             }
-            self.remove_expired(removals).await?;
+            self.mailbox.remove_expired(ids).await?;
+            for account in self.registry.all() {
+                if let Some((count, bytes)) = removed.get(&account.id) {
+                    account.lock().forget_stored(*count, *bytes);
+                }
+            }
             expired += count;
             if count < BATCH {
                 return Ok(expired);
@@ -41,29 +48,12 @@ impl Exchange {
         match Stanza::parse(row.body) {
             // A notice that nobody fetched ends here.
             Ok(stanza) if stanza.is_error() => Ok(()),
-            Ok(stanza) => self.tell_sender(&row.sender, &stanza).await,
+            Ok(stanza) => self.tell_sender(&row.from, &stanza).await,
             Err(error) => {
                 tracing::error!(row = row.id, %error, "an expired message cannot be read");
                 Ok(())
             }
         }
-    }
-
-    async fn remove_expired(
-        &self,
-        removals: BTreeMap<i64, Vec<(i64, u64)>>,
-    ) -> Result<(), DbError> {
-        for (account, rows) in &removals {
-            let ids = rows.iter().map(|(id, _)| *id).collect();
-            self.mailbox.remove(*account, ids).await?;
-        }
-        for account in self.registry.all() {
-            if let Some(rows) = removals.get(&account.id) {
-                let bytes = rows.iter().map(|(_, bytes)| bytes).sum();
-                account.lock().forget_stored(rows.len() as u64, bytes);
-            }
-        }
-        Ok(())
     }
 
     async fn tell_sender(self: &Arc<Self>, sender: &str, stanza: &Stanza) -> Result<(), DbError> {

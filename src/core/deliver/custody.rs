@@ -10,7 +10,7 @@ use crate::account::{Bound, Drain, Usage};
 use crate::clock::Timestamp;
 use crate::db::DbError;
 use crate::exchange::{Receipt, parse_address};
-use crate::mailbox_store::NewRow;
+use crate::mailbox_store::{Flags, NewRow};
 use crate::outbox::Untaken;
 use crate::session::Session;
 
@@ -119,9 +119,15 @@ impl Delivery<'_> {
             return Receipt::Bounced(full);
         }
         let row = NewRow {
-            account: self.account.id,
-            sender: stanza.from().unwrap_or_default().into_owned(),
+            recipient: self.account.id,
+            sender_account: 0,
+            from: stanza.from().unwrap_or_default().into_owned(),
+            to_bare: self.account.jid.as_str().to_owned(),
+            flags: Flags::INCOMING,
             received_at_ms: received.0,
+            key: 0,
+            stream: 0,
+            number: 0,
             body: stanza.bytes().clone(),
         };
         if let Some(session) = origin {

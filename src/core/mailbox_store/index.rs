@@ -1,39 +1,32 @@
-//! What is known of the mailbox in memory, and the move of rows into the index by account.
+//! The move of rows into the index by account, and the numbers that say how far things are.
 //!
-//! For each account the index is complete up to an id, and this module knows all rows above it (the
-//! *tail*). A move takes the tail as it stands, in the order of account and id, and enters it in
-//! pieces that other writes can pass between; it ends by writing down the id up to which the index
-//! is now complete. A crash in the middle leaves entries above that id, which are ignored, and
-//! entered again without harm.
+//! For each account and kind the index is complete up to an id, and the *tail* has all entries above
+//! it. A move takes the tail as it stands, in the order of the index, and enters it in pieces that
+//! other writes can pass between; it ends by writing down the id up to which the index is now
+//! complete. A crash in the middle leaves entries above that id, which are ignored, and entered
+//! again without harm.
 
-use std::collections::BTreeMap;
-use std::ops::Bound;
+use std::sync::atomic::Ordering::Release;
 
 use crate::db::{Database, DbError, Statement};
 
+use super::rows::{Flags, id_at};
+use super::tail::{Entry, Kind, Span, Tail, TailRow};
 use super::{Mailbox, Usage, sql, unsigned};
 
 /// Rows in the tail at which a move begins.
-pub(super) const MOVE_AT: usize = 65_536;
+pub(super) const MOVE_AT: usize = 32_768;
 
 /// A piece is this part of the tail: large enough to be cheap, small enough to let others pass. It
-/// grows with the tail, so that a move gains on any flood of new rows: a commit takes 4 096 at most,
-/// and a tail 128 times as long gives as many back.
+/// grows with the tail, so that a move gains on any flood of new rows.
 const PIECES: usize = 128;
 
 /// Rows read at once when the tail is rebuilt.
 const LOAD: i64 = 8192;
 
-/// Ids that are reserved ahead, so that none is given twice even if its row is gone by the next
-/// start: a client may still acknowledge the old one.
-const BLOCK: i64 = 1 << 20;
-
 pub(super) struct State {
     /// The last id given out.
     last: i64,
-    /// Ids up to here are never given out by a later start.
-    reserved: i64,
-    reserving: bool,
     /// Every row up to here is committed, failed or removed.
     committed: i64,
     /// The index is complete up to here for every account.
@@ -41,57 +34,64 @@ pub(super) struct State {
     /// Above this id there is no entry in the index.
     touched: i64,
     moving: Option<Move>,
-    /// (account, id) → bytes of the rows the index need not have.
-    tail: BTreeMap<(i64, i64), u32>,
-}
-
-impl Usage {
-    fn and(self, size: &u32) -> Usage {
-        Usage {
-            count: self.count + 1,
-            bytes: self.bytes + u64::from(*size),
-        }
-    }
+    pub(super) tail: Tail,
 }
 
 struct Move {
     /// The id up to which rows are entered.
     up_to: i64,
-    /// All rows of the tail up to this account and id are entered.
-    done: (i64, i64),
+    /// All entries of the tail up to this one are entered.
+    done: Entry,
     /// Whether a piece is under way.
     running: bool,
+}
+
+struct Piece {
+    entries: Vec<Entry>,
+    up_to: i64,
+    last: bool,
+}
+
+/// The entries of one kind, as they stood at one moment.
+pub(super) struct Part {
+    pub(super) kind: Kind,
+    /// The index is complete up to here.
+    pub(super) bound: i64,
+    /// Ids and bytes of the committed entries above.
+    pub(super) tail: Vec<(i64, u64)>,
 }
 
 impl State {
     pub(super) async fn load(database: &Database) -> Result<State, DbError> {
         let indexed = number(database, sql::STATE, Some("indexed")).await?;
         let newest = number(database, sql::NEWEST, None).await?.max(indexed);
-        let last = number(database, sql::STATE, Some("reserved"))
+        // A row below a cursor would count as delivered, so no id is given out below one.
+        let last = number(database, sql::NEWEST_CURSOR, None)
             .await?
             .max(newest);
-        let reserved = last + BLOCK;
-        let reserve = Statement::new(sql::SET_STATE, ["reserved".into(), reserved.into()]);
-        database.batch(vec![reserve]).await?;
-
-        let mut tail = BTreeMap::new();
+        let mut tail = Tail::default();
         let mut after = indexed;
         loop {
             let rows = database
                 .query(sql::BEYOND, vec![after.into(), LOAD.into()])
                 .await?;
             let Some(newest) = rows.last() else { break };
-            after = newest.int(1)?;
+            after = newest.int(0)?;
             for row in &rows {
-                let size = u32::try_from(row.int(2)?).unwrap_or(u32::MAX);
-                tail.insert((row.int(0)?, row.int(1)?), size);
+                tail.push(TailRow {
+                    id: row.int(0)?,
+                    recipient: row.int(1)?,
+                    sender_account: row.int(2)?,
+                    flags: Flags::stored(row.int(3)?)?,
+                    peer_in: row.int(4)?,
+                    peer_out: row.int(5)?,
+                    size: u32::try_from(row.int(6)?).unwrap_or(u32::MAX),
+                });
             }
         }
         Ok(State {
             last,
-            reserved,
-            reserving: false,
-            committed: newest,
+            committed: last,
             indexed,
             // A move that was cut short may have entered any of them.
             touched: newest,
@@ -100,118 +100,83 @@ impl State {
         })
     }
 
-    /// The id of the next row. [`DbError::Busy`] where the ids that are safe to give out are used
-    /// up, which is the case only if none could be reserved for half a million rows.
-    pub(super) fn next_id(&self) -> Result<i64, DbError> {
-        if self.last < self.reserved {
-            Ok(self.last + 1)
-        } else {
-            Err(DbError::Busy)
-        }
+    /// The id of a row that was accepted at that time: never below one that was given out.
+    pub(super) fn next_id(&self, received_at_ms: i64) -> i64 {
+        id_at(received_at_ms).max(self.last + 1)
     }
 
-    pub(super) fn appended(&mut self, account: i64, id: i64, size: u32) {
-        self.last = id;
-        self.tail.insert((account, id), size);
-    }
-
-    pub(super) fn removed(&mut self, account: i64, ids: &[i64]) {
-        for id in ids {
-            self.tail.remove(&(account, *id));
-        }
-    }
-
-    pub(super) fn account_removed(&mut self, account: i64, up_to: i64) {
-        let gone: Vec<_> = self
-            .tail
-            .range((account, 0)..=(account, up_to))
-            .map(|(key, _)| *key)
-            .collect();
-        for key in gone {
-            self.tail.remove(&key);
-        }
-    }
-
-    /// The last id given out.
-    pub(super) fn last(&self) -> i64 {
-        self.last
+    pub(super) fn appended(&mut self, row: TailRow) {
+        self.last = row.id;
+        self.tail.push(row);
     }
 
     pub(super) fn touched(&self) -> i64 {
         self.touched
     }
 
-    /// The id up to which the index is complete for an account; the tail has its rows above.
-    pub(super) fn indexed_to(&self, account: i64) -> i64 {
+    pub(super) fn committed(&self) -> i64 {
+        self.committed
+    }
+
+    /// The id up to which the index is complete for an account and kind; the tail has what is above.
+    fn bound(&self, account: i64, kind: Kind) -> i64 {
         match &self.moving {
-            Some(Move { up_to, done, .. }) if account < done.0 => *up_to,
-            Some(Move { done, .. }) if account == done.0 => done.1.max(self.indexed),
+            Some(Move { up_to, done, .. }) if (account, kind) < (done.0, done.1) => *up_to,
+            Some(Move { done, .. }) if (account, kind) == (done.0, done.1) => {
+                done.2.max(self.indexed)
+            }
             _ => self.indexed,
         }
     }
 
-    /// Rows of the account that are in the tail, those under way to the disk included.
-    pub(super) fn usage(&self, account: i64) -> Usage {
-        let rows = self.tail.range((account, 0)..=(account, i64::MAX));
-        rows.map(|(_, size)| size)
-            .fold(Usage::default(), Usage::and)
-    }
-
-    /// The parameters of [`sql::TOTAL`], which pick the rows that the index holds for the tail,
-    /// and what is in the tail.
-    pub(super) fn total(&self) -> ([i64; 4], Usage) {
-        let (up_to, done) = match &self.moving {
-            Some(Move { up_to, done, .. }) => (*up_to, *done),
-            None => (0, (0, 0)),
+    /// What is wanted of an account. No row that is still under way: a later one might be read
+    /// without it.
+    pub(super) fn parts(&self, account: i64, kinds: &[Kind], span: &Span) -> Vec<Part> {
+        let part = |kind: &Kind| Part {
+            kind: *kind,
+            bound: self.bound(account, *kind),
+            tail: self.tail.slice(account, *kind, span, self.committed),
         };
-        let tail = self.tail.values().fold(Usage::default(), Usage::and);
-        ([self.indexed, up_to, done.0, done.1], tail)
+        kinds.iter().map(part).collect()
     }
 
-    /// Up to `limit` committed rows of the tail, with their bytes, in the order of the ids. No row
-    /// that is still under way: a later one might be read without it.
-    pub(super) fn committed_after(
-        &self,
-        account: i64,
-        after: i64,
-        limit: usize,
-    ) -> Vec<(i64, u64)> {
-        let from = Bound::Excluded((account, after.max(0)));
-        let rows = self
-            .tail
-            .range((from, Bound::Included((account, i64::MAX))));
-        rows.map(|((_, id), size)| (*id, u64::from(*size)))
-            .take_while(|(id, _)| *id <= self.committed)
-            .take(limit)
-            .collect()
+    /// The id up to which the index is complete, and what the tail has above `after`, rows under way
+    /// to the disk included.
+    pub(super) fn usage(&self, account: i64, kind: Kind, after: i64) -> (i64, Usage) {
+        let span = Span {
+            after,
+            before: i64::MAX,
+            peer: None,
+            backwards: false,
+            limit: usize::MAX,
+        };
+        let rows = self.tail.slice(account, kind, &span, i64::MAX);
+        let usage = Usage {
+            count: rows.len() as u64,
+            bytes: rows.iter().map(|(_, size)| size).sum(),
+        };
+        (self.bound(account, kind), usage)
     }
 
-    /// The next piece of a move: the keys to enter, oldest account first, and whether it is the
+    /// The next piece of a move: the entries to make, oldest account first, and whether it is the
     /// last. Begins a move where the tail is `move_at` rows long.
     fn next_piece(&mut self, move_at: usize) -> Option<Piece> {
         if self.moving.is_none() && self.tail.len() >= move_at {
             self.touched = self.touched.max(self.committed);
-            let (up_to, done) = (self.committed, (i64::MIN, 0));
             self.moving = Some(Move {
-                up_to,
-                done,
+                up_to: self.committed,
+                done: (i64::MIN, Kind::Received, 0),
                 running: false,
             });
         }
-        let rows = (self.tail.len().max(move_at) / PIECES).max(1);
+        let limit = (self.tail.entry_count().max(move_at) / PIECES).max(1);
         let moving = self.moving.as_mut().filter(|moving| !moving.running)?;
         moving.running = true;
         let up_to = moving.up_to;
-        let keys: Vec<_> = self
-            .tail
-            .range((Bound::Excluded(moving.done), Bound::Unbounded))
-            .map(|(key, _)| *key)
-            .filter(|(_, id)| *id <= up_to)
-            .take(rows)
-            .collect();
+        let entries = self.tail.next(moving.done, up_to, limit);
         Some(Piece {
-            last: keys.len() < rows,
-            keys,
+            last: entries.len() < limit,
+            entries,
             up_to,
         })
     }
@@ -225,62 +190,44 @@ impl State {
         if !ok {
             return;
         }
-        for key in &piece.keys {
-            self.tail.remove(key);
-        }
+        self.tail.entered(&piece.entries);
         if piece.last {
             self.indexed = piece.up_to;
             self.moving = None;
-        } else if let Some(key) = piece.keys.last() {
-            moving.done = *key;
+            self.tail.forget_up_to(piece.up_to);
+        } else if let Some(entry) = piece.entries.last() {
+            moving.done = *entry;
         }
     }
-}
-
-struct Piece {
-    keys: Vec<(i64, i64)>,
-    up_to: i64,
-    last: bool,
 }
 
 impl Mailbox {
     /// An appended row is committed, or could not be.
-    pub(super) fn settled(&self, account: i64, id: i64, ok: bool) {
+    pub(super) fn settled(&self, id: i64, ok: bool) {
         let mut state = self.0.state.lock();
+        if !ok {
+            state.tail.remove(id);
+        }
+        state.committed = id;
+        self.0.committed.store(id, Release);
         if ok {
-            state.committed = id;
-            self.advance(&mut state);
-        } else {
-            state.removed(account, &[id]);
+            self.advance_move(&mut state);
         }
-    }
-
-    /// Reserves ids before they run out.
-    pub(super) fn reserve(&self, state: &mut State) {
-        if state.reserving || state.last + BLOCK / 2 < state.reserved {
-            return;
-        }
-        let reserved = state.last + BLOCK;
-        let statement = Statement::new(sql::SET_STATE, ["reserved".into(), reserved.into()]);
-        let mailbox = self.clone();
-        let done = move |result: Result<(), DbError>| {
-            let mut state = mailbox.0.state.lock();
-            state.reserving = false;
-            if result.is_ok() {
-                state.reserved = reserved;
-            }
-        };
-        // Where the queue is full the next row tries again.
-        state.reserving = self.0.database.submit_one_with(statement, done).is_ok();
     }
 
     /// Puts the next piece of a move into the queue, if there is one and none is under way.
-    fn advance(&self, state: &mut State) {
+    fn advance_move(&self, state: &mut State) {
         let Some(piece) = state.next_piece(self.0.move_at) else {
             return;
         };
-        let ids: Vec<i64> = piece.keys.iter().map(|(_, id)| *id).collect();
-        let mut statements = sql::indexing(&ids);
+        let ids = |incoming: bool| -> Vec<i64> {
+            let entries = piece.entries.iter();
+            entries
+                .filter(|(_, kind, _)| kind.is_incoming() == incoming)
+                .map(|(_, _, id)| *id)
+                .collect()
+        };
+        let mut statements = sql::indexing(&ids(true), &ids(false));
         if piece.last {
             let up_to = piece.up_to.into();
             statements.push(Statement::new(sql::SET_STATE, ["indexed".into(), up_to]));
@@ -290,7 +237,7 @@ impl Mailbox {
             let mut state = mailbox.0.state.lock();
             state.moved(&piece, result.is_ok());
             if result.is_ok() {
-                mailbox.advance(&mut state);
+                mailbox.advance_move(&mut state);
             }
         };
         if self.0.database.submit_with(statements, done).is_err()

@@ -1,10 +1,17 @@
 //! The mailbox against real files.
 
+mod archive;
+mod devices;
+mod migration;
 mod model;
+mod ownership;
+mod plans;
+mod refusals;
 
 use std::path::Path;
 use std::sync::mpsc;
 
+use bytes::Bytes;
 use tempfile::TempDir;
 
 use super::*;
@@ -23,19 +30,44 @@ async fn open_with(directory: &Path, move_at: usize, options: &Options) -> (Data
     (database, mailbox)
 }
 
+fn bare(account: i64) -> String {
+    format!("{account}@example.org")
+}
+
+/// What a stranger sends to an account: owed to it, in no archive.
 fn row(account: i64, text: &str) -> NewRow {
     NewRow {
-        account,
-        sender: format!("{account}@example.org/x"),
+        recipient: account,
+        sender_account: 0,
+        from: "stranger@example.com/x".to_owned(),
+        to_bare: bare(account),
+        flags: Flags::INCOMING,
         received_at_ms: account * 1000,
+        key: 0,
+        stream: 0,
+        number: 0,
         body: Bytes::copy_from_slice(text.as_bytes()),
     }
 }
 
+/// What one account sends to another, in both archives.
+fn chat(from: i64, to: i64, text: &str) -> NewRow {
+    NewRow {
+        sender_account: from,
+        from: format!("{}/x", bare(from)),
+        flags: Flags::INCOMING | Flags::ARCHIVED | Flags::SENT,
+        received_at_ms: 1000,
+        ..row(to, text)
+    }
+}
+
+fn put(mailbox: &Mailbox, row: NewRow) -> i64 {
+    let done = |result| assert_eq!(result, Ok(()));
+    mailbox.append(row, done).unwrap()
+}
+
 fn append(mailbox: &Mailbox, account: i64, text: &str) -> i64 {
-    mailbox
-        .append(row(account, text), |result| assert_eq!(result, Ok(())))
-        .unwrap()
+    put(mailbox, row(account, text))
 }
 
 /// Waits until all that was queued so far is committed.
@@ -43,28 +75,63 @@ async fn settle(database: &Database) {
     database.batch(vec![]).await.unwrap();
 }
 
+/// Waits until a move that is due is over.
+async fn settle_moves(database: &Database) {
+    for _ in 0..300 {
+        settle(database).await;
+    }
+}
+
+fn text(row: &StoredRow) -> String {
+    String::from_utf8(row.body.to_vec()).unwrap()
+}
+
+async fn queue(mailbox: &Mailbox, account: i64) -> Vec<StoredRow> {
+    let page = mailbox.page(account, 0, EVERYTHING, EVERYTHING).await;
+    page.unwrap()
+}
+
 async fn texts(mailbox: &Mailbox, account: i64) -> Vec<String> {
-    let rows = mailbox
-        .page(account, 0, EVERYTHING, EVERYTHING)
-        .await
-        .unwrap();
-    rows.iter()
-        .map(|row| String::from_utf8(row.body.to_vec()).unwrap())
-        .collect()
+    queue(mailbox, account).await.iter().map(text).collect()
+}
+
+async fn count(database: &Database, sql: &'static str) -> i64 {
+    let rows = database.query(sql, vec![]).await.unwrap();
+    rows[0].int(0).unwrap()
 }
 
 /// The index says of every account what the table says, up to the id to which it is complete, and
-/// holds no entry without a row.
+/// holds no entry without a row; there is no row without an owner.
 async fn check_index(database: &Database) {
-    let missing = "SELECT count(*) FROM mailbox m LEFT JOIN mailbox_index i
-             ON i.account = m.account AND i.id = m.id
-         WHERE m.id <= (SELECT value FROM mailbox_state WHERE name = 'indexed')
-             AND (i.size IS NULL OR i.size <> m.size)";
-    let dangling = "SELECT count(*) FROM mailbox_index i LEFT JOIN mailbox m ON m.id = i.id
-         WHERE m.id IS NULL OR m.account <> i.account";
-    for sql in [missing, dangling] {
-        let rows = database.query(sql, vec![]).await.unwrap();
-        assert_eq!(rows[0].int(0), Ok(0), "{sql}");
+    const KIND_IN: &str = "CASE flags & 3 WHEN 3 THEN 1 WHEN 2 THEN 2 ELSE 4 END";
+    const KIND_OUT: &str = "CASE WHEN (flags & 4) <> 0
+        AND NOT (recipient = sender_account AND (flags & 2) <> 0) THEN 3 ELSE 5 END";
+    let missing = |account: &str, kind: &str, peer: &str, owned: &str| {
+        format!(
+            "SELECT count(*) FROM message m LEFT JOIN message_index i
+                 ON i.account = m.{account} AND i.kind = ({kind}) AND i.id = m.id
+             WHERE m.id <= (SELECT value FROM mailbox_state WHERE name = 'indexed') AND {owned}
+                 AND (i.size IS NULL OR i.size <> m.size OR i.peer <> m.{peer})"
+        )
+    };
+    let wrong = [
+        missing("recipient", KIND_IN, "peer_in", "(flags & 3) <> 0"),
+        missing(
+            "sender_account",
+            KIND_OUT,
+            "peer_out",
+            "sender_account <> 0",
+        ),
+        format!(
+            "SELECT count(*) FROM message_index i LEFT JOIN message m ON m.id = i.id
+             WHERE m.id IS NULL OR NOT (
+                 (recipient = i.account AND (flags & 3) <> 0 AND i.kind = ({KIND_IN}))
+                 OR (sender_account <> 0 AND sender_account = i.account AND i.kind = ({KIND_OUT})))"
+        ),
+        "SELECT count(*) FROM message WHERE (flags & 7) = 0".to_owned(),
+    ];
+    for sql in wrong {
+        assert_eq!(count(database, sql.leak()).await, 0);
     }
 }
 
@@ -73,29 +140,46 @@ async fn a_row_comes_back_as_it_went_in() {
     let directory = TempDir::new().unwrap();
     let (database, mailbox) = open(directory.path(), 10).await;
     let (sender, receiver) = mpsc::channel();
-    let id = mailbox
-        .append(row(7, "hello"), move |result| sender.send(result).unwrap())
-        .unwrap();
+    let watched = mailbox.clone();
+    let done = move |result| sender.send((result, watched.committed())).unwrap();
+    let new = NewRow {
+        flags: Flags::INCOMING | Flags::DIRECTED,
+        ..row(7, "hello")
+    };
+    let id = mailbox.append(new.clone(), done).unwrap();
     settle(&database).await;
-    assert_eq!(receiver.try_recv(), Ok(Ok(())));
-    let page = mailbox.page(7, 0, 10, 1000).await.unwrap();
-    let NewRow {
-        sender,
-        received_at_ms,
-        body,
-        ..
-    } = row(7, "hello");
     assert_eq!(
-        page,
-        [StoredRow {
-            id,
-            sender,
-            received_at_ms,
-            body
-        }]
+        receiver.try_recv(),
+        Ok((Ok(()), id)),
+        "the watermark is set before the call"
     );
+    let page = mailbox.page(7, 0, 10, 1000).await.unwrap();
+    let expected = StoredRow {
+        id,
+        from: new.from,
+        flags: new.flags,
+        body: new.body,
+    };
+    assert_eq!(page, [expected]);
+    assert_eq!(page[0].received_at_ms(), new.received_at_ms);
     assert_eq!(mailbox.page(8, 0, 10, 1000).await.unwrap(), []);
     assert_eq!(mailbox.page(7, id, 10, 1000).await.unwrap(), []);
+    database.close().await;
+}
+
+#[tokio::test]
+async fn ids_carry_the_time_and_only_grow() {
+    let directory = TempDir::new().unwrap();
+    let (database, mailbox) = open(directory.path(), 10).await;
+    let at = |ms| NewRow {
+        received_at_ms: ms,
+        ..row(1, "x")
+    };
+    let ids = [5000, 5000, 4000, 6000, -1].map(|ms| put(&mailbox, at(ms)));
+    assert_eq!(ids[0], id_at(5000));
+    assert_eq!((ids[1], ids[2]), (ids[0] + 1, ids[0] + 2));
+    assert_eq!((ids[3], ids[4]), (id_at(6000), id_at(6000) + 1));
+    assert_eq!((id_at(-5), id_at(i64::MAX) >> 63), (0, 0));
     database.close().await;
 }
 
@@ -121,6 +205,8 @@ async fn a_page_keeps_to_its_limits() {
         let Some(last) = page.last() else { break };
         after = last.id;
         all.extend(page);
+        let left = mailbox.usage(1, after).await.unwrap().count;
+        assert_eq!(left, 50 - all.len() as u64);
     }
     assert!(all.is_sorted_by_key(|row| row.id) && all.len() == 50);
     database.close().await;
@@ -131,29 +217,22 @@ async fn rows_move_into_the_index_behind_the_commits() {
     let directory = TempDir::new().unwrap();
     let (database, mailbox) = open(directory.path(), 1000).await;
     for n in 0..5000 {
-        append(&mailbox, n % 7, "x");
+        append(&mailbox, n % 7 + 1, "x");
         if n % 3 == 0 {
             settle(&database).await;
         }
     }
-    for _ in 0..20 {
-        settle(&database).await;
-    }
+    settle_moves(&database).await;
     check_index(&database).await;
-    let rows = database
-        .query("SELECT count(*) FROM mailbox_index", vec![])
-        .await
-        .unwrap();
-    assert!(rows[0].int(0).unwrap() >= 4000, "{rows:?}");
-    assert_eq!(
-        mailbox.usage(3).await,
-        Ok(Usage {
-            count: 714,
-            bytes: 714
-        })
-    );
+    let entries = count(&database, "SELECT count(*) FROM message_index").await;
+    assert!(entries >= 4000, "{entries}");
+    let usage = Usage {
+        count: 714,
+        bytes: 714,
+    };
+    assert_eq!(mailbox.usage(4, 0).await, Ok(usage));
     assert_eq!(mailbox.stats().await.unwrap().count, 5000);
-    assert_eq!(texts(&mailbox, 3).await.len(), 714);
+    assert_eq!(texts(&mailbox, 4).await.len(), 714);
     database.close().await;
 }
 
@@ -163,58 +242,30 @@ async fn a_page_is_whole_at_every_moment_of_a_move() {
     let (database, mailbox) = open(directory.path(), 2000).await;
     let mut newest = 0;
     for n in 0..30_000 {
-        let id = append(&mailbox, n % 5, "x");
+        let id = put(&mailbox, chat(n % 5 + 1, (n + 2) % 5 + 1, "x"));
         if n % 5 == 2 {
             newest = id;
         }
         if n % 500 == 499 {
             settle(&database).await;
             let count = usize::try_from((n + 1) / 5).unwrap();
-            let page = mailbox.page(2, 0, EVERYTHING, EVERYTHING).await.unwrap();
+            let page = queue(&mailbox, 5).await;
             assert_eq!((page.len(), page.last().unwrap().id), (count, newest));
-            assert_eq!(mailbox.usage(2).await.unwrap().count, count as u64);
+            assert_eq!(mailbox.usage(5, 0).await.unwrap().count, count as u64);
+            for with in [None, Some(peer_hash(&bare(3)))] {
+                let filter = Filter {
+                    with,
+                    ..Filter::default()
+                };
+                let expected = if with.is_some() { count } else { 2 * count };
+                let archive = mailbox.archive_page(5, &filter, false, EVERYTHING).await;
+                assert_eq!(archive.unwrap().len(), expected);
+                let counted = mailbox.archive_count(5, &filter, u64::MAX).await;
+                assert_eq!(counted, Ok(expected as u64));
+            }
         }
     }
-    check_index(&database).await;
-    database.close().await;
-}
-
-#[tokio::test]
-async fn removing_twice_or_what_is_another_accounts_does_no_harm() {
-    let directory = TempDir::new().unwrap();
-    let (database, mailbox) = open(directory.path(), 50).await;
-    let ids: Vec<i64> = (0..200)
-        .map(|n| append(&mailbox, n % 2, &n.to_string()))
-        .collect();
-    mailbox.remove(0, ids.clone()).await.unwrap();
-    mailbox.remove(0, ids.clone()).await.unwrap();
-    mailbox.remove(0, vec![]).await.unwrap();
-    mailbox.remove(1, vec![ids[1]]).await.unwrap();
-    assert_eq!(mailbox.usage(0).await, Ok(Usage::default()));
-    assert_eq!(mailbox.usage(1).await.unwrap().count, 99);
-    assert_eq!(texts(&mailbox, 1).await[0], "3");
-    check_index(&database).await;
-    database.close().await;
-}
-
-#[tokio::test]
-async fn an_account_goes_with_all_it_has() {
-    let directory = TempDir::new().unwrap();
-    let (database, mailbox) = open(directory.path(), 100).await;
-    for n in 0..350 {
-        append(&mailbox, n % 2, "x");
-        if n == 200 {
-            settle(&database).await;
-        }
-    }
-    mailbox.remove_account(0).await.unwrap();
-    assert_eq!(mailbox.usage(0).await, Ok(Usage::default()));
-    assert_eq!(mailbox.usage(1).await.unwrap().count, 175);
-    let rows = database
-        .query("SELECT count(*) FROM mailbox", vec![])
-        .await
-        .unwrap();
-    assert_eq!(rows[0].int(0), Ok(175));
+    settle_moves(&database).await;
     check_index(&database).await;
     database.close().await;
 }
@@ -230,83 +281,30 @@ async fn what_waits_too_long_is_found_oldest_first() {
     assert_eq!(mailbox.stats().await.unwrap().oldest_ms, Some(1000));
     let expired = mailbox.expired(50_001, 40).await.unwrap();
     assert_eq!(expired.len(), 40);
-    assert_eq!((expired[0].0, expired[0].1.id), (1, ids[0]));
-    for (account, row) in expired {
-        mailbox.remove(account, vec![row.id]).await.unwrap();
-    }
+    assert_eq!((expired[0].recipient, expired[0].row.id), (1, ids[0]));
+    let old = expired.iter().map(|owned| owned.row.id).collect();
+    mailbox.remove_expired(old).await.unwrap();
     assert_eq!(mailbox.expired(50_001, 40).await.unwrap().len(), 10);
     assert_eq!(mailbox.expired(1000, 40).await.unwrap(), []);
+    settle_moves(&database).await;
+    check_index(&database).await;
+    assert_eq!(mailbox.find(ids[0]).await, Ok(None));
+    assert_eq!(mailbox.find(ids[99]).await.unwrap().unwrap().recipient, 100);
     database.close().await;
 }
 
 #[tokio::test]
-async fn no_id_is_given_twice() {
+async fn no_id_is_given_below_a_row_or_a_cursor() {
     let directory = TempDir::new().unwrap();
     let mut last = 0;
     for _ in 0..3 {
         let (database, mailbox) = open(directory.path(), 10).await;
+        assert!(mailbox.committed() >= last);
         let id = append(&mailbox, 1, "x");
         assert!(id > last);
         last = id;
+        mailbox.advance(1, "", id, 0).await.unwrap();
         mailbox.remove(1, vec![id]).await.unwrap();
         database.close().await;
     }
-}
-
-#[tokio::test]
-async fn rows_that_do_not_fit_are_refused_and_the_others_stay_in_order() {
-    let directory = TempDir::new().unwrap();
-    let options = Options {
-        max_pages: Some(300),
-        ..Options::default()
-    };
-    let (database, mailbox) = open_with(directory.path(), 20, &options).await;
-    let (sender, receiver) = mpsc::channel();
-    for n in 0..1000 {
-        let sender = sender.clone();
-        let text = "x".repeat(if n % 10 == 0 { 30_000 } else { 1000 });
-        let row = row(n % 3, &text);
-        let id = std::sync::Arc::new(Mutex::new(0));
-        let given = std::sync::Arc::clone(&id);
-        let done = move |result: Result<(), DbError>| sender.send((given, result)).unwrap();
-        *id.lock() = mailbox.append(row, done).unwrap();
-    }
-    settle(&database).await;
-    let results: Vec<_> = receiver.try_iter().collect();
-    assert_eq!(results.len(), 1000);
-    assert!(
-        results.is_sorted_by_key(|(id, _)| *id.lock()),
-        "results come in the order of the ids"
-    );
-    let is_stored = |result: &Result<(), DbError>| match result {
-        Ok(()) => true,
-        Err(error) => {
-            assert_eq!(*error, DbError::Full);
-            false
-        }
-    };
-    let mut stored: Vec<i64> = results
-        .iter()
-        .filter(|(_, result)| is_stored(result))
-        .map(|(id, _)| *id.lock())
-        .collect();
-    assert!(!stored.is_empty() && stored.len() < 1000);
-    let mut found = Vec::new();
-    for account in 0..3 {
-        let rows = mailbox
-            .page(account, 0, EVERYTHING, EVERYTHING)
-            .await
-            .unwrap();
-        assert!(rows.is_sorted_by_key(|row| row.id));
-        assert_eq!(
-            mailbox.usage(account).await.unwrap().count,
-            rows.len() as u64
-        );
-        found.extend(rows.iter().map(|row| row.id));
-    }
-    found.sort_unstable();
-    stored.sort_unstable();
-    assert_eq!(found, stored);
-    check_index(&database).await;
-    database.close().await;
 }
