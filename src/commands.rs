@@ -121,7 +121,7 @@ fn explain() -> ExitCode {
         println!("  {} {} {}", spec.number, spec.title, spec.version);
     }
     println!("powers, in the order in which they are asked");
-    let lists: [(&str, Vec<&str>); 6] = [
+    let lists: [(&str, Vec<&str>); 8] = [
         (
             "guard",
             powers
@@ -142,6 +142,22 @@ fn explain() -> ExitCode {
             "stamp",
             powers
                 .stamp
+                .iter()
+                .map(|power| power.specification().number)
+                .collect(),
+        ),
+        (
+            "copy",
+            powers
+                .copy
+                .iter()
+                .map(|power| power.specification().number)
+                .collect(),
+        ),
+        (
+            "archive",
+            powers
+                .archive
                 .iter()
                 .map(|power| power.specification().number)
                 .collect(),

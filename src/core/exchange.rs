@@ -137,6 +137,7 @@ impl Exchange {
             self.answer_error(session, &stanza, &StanzaError::jid_malformed());
             return None;
         };
+        let stanza = self.cleansed(stanza, &to);
         let answer = move |stanza: &Stanza, receipt| {
             if let Receipt::Bounced(error) = receipt {
                 self.answer_error(session, stanza, &error);
@@ -152,6 +153,18 @@ impl Exchange {
                 answer(&stanza, receipt);
             })),
         }
+    }
+
+    /// A stamped message without what its sender may not say to `to`. To be asked of every message
+    /// that comes in from outside, before it is routed.
+    pub fn cleansed(&self, stanza: Stanza, to: &Jid) -> Stanza {
+        let mut stanza = stanza;
+        for stamp in &self.powers.stamp {
+            if let Some(cleansed) = stamp.accepted(&stanza, to) {
+                stanza = cleansed;
+            }
+        }
+        stanza
     }
 
     /// Routes a stamped message (RFC 6120 §10). `origin` is the session that waits for its fate.
@@ -216,6 +229,9 @@ impl Exchange {
         let jid = Jid::parse_tolerant(bare).map_err(|_| DbError::Unexpected("account address"))?;
         let account = Account::new(found.id, jid, roster, usage);
         account.set_disabled(found.disabled);
+        if let Some(archive) = &self.powers.archive {
+            account.set_preferences(archive.load(self, found.id).await?);
+        }
         Ok(Some(self.registry.insert(account)))
     }
 

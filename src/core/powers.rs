@@ -12,8 +12,9 @@ use minidom::Element;
 use waxwing_xmpp::{Jid, Stanza, StanzaError};
 
 use crate::account::Account;
+use crate::archiving::Preferences;
 use crate::clock::Timestamp;
-use crate::db::{Migrations, Statement};
+use crate::db::{DbError, Migrations, Statement};
 use crate::exchange::Exchange;
 use crate::session::Session;
 
@@ -54,16 +55,81 @@ pub trait Guard: Extension {
     ) -> Result<(), StanzaError>;
 }
 
-/// May say whether a message is worth keeping for an absent recipient.
+/// What is kept of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// It is owed to the recipient's devices, and waits for them.
+    pub queue: bool,
+    /// It shows in archives.
+    pub archive: bool,
+}
+
+impl Kept {
+    /// It waits and is archived.
+    pub const BOTH: Kept = Kept {
+        queue: true,
+        archive: true,
+    };
+    /// It is for those who are there.
+    pub const NEITHER: Kept = Kept {
+        queue: false,
+        archive: false,
+    };
+}
+
+/// May say whether a message is worth keeping.
 pub trait Keep: Extension {
-    /// `None`: no opinion; the next in the list is asked. Nobody's opinion means yes.
-    fn worth_keeping(&self, message: &Stanza) -> Option<bool>;
+    /// `None`: no opinion; the next in the list is asked. Nobody's opinion means
+    /// [`Kept::BOTH`].
+    fn keep(&self, message: &Stanza) -> Option<Kept>;
 }
 
 /// May change a stanza.
 pub trait Stamp: Extension {
+    /// A message came in from outside, stamped, for `to`: without what its sender may not say.
+    /// `None`: it stays as it is. Asked of every message.
+    fn accepted(&self, message: &Stanza, to: &Jid) -> Option<Stanza> {
+        let _ = (message, to);
+        None
+    }
+
+    /// A message is written to a client of `account`, where it is archived under that id.
+    fn stored(&self, exchange: &Exchange, stanza: Stanza, account: &Jid, id: i64) -> Stanza {
+        let _ = (exchange, account, id);
+        stanza
+    }
+
     /// A stanza is delivered later than it came: from the mailbox, or presence to a probe.
-    fn delayed(&self, exchange: &Exchange, stanza: Stanza, received: Timestamp) -> Stanza;
+    fn delayed(&self, exchange: &Exchange, stanza: Stanza, received: Timestamp) -> Stanza {
+        let _ = (exchange, received);
+        stanza
+    }
+}
+
+/// Which way a message went, seen from the account whose session gets a copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// It was sent to the account.
+    Received,
+    /// Another session of the account sent it.
+    Sent,
+}
+
+/// May give a session a copy of a message that went to, or came from, another one of its account.
+pub trait Copy: Extension {
+    /// The copy for `to`, which was not given the message itself; `None`: it gets none.
+    fn copy(&self, message: &Stanza, direction: Direction, to: &Session) -> Option<Stanza>;
+}
+
+/// May say which messages show in an account's archive.
+pub trait Archive: Extension {
+    /// What an account has said, when it is brought into memory. It is held there from then on:
+    /// [`Account::archives`].
+    fn load<'a>(
+        &'a self,
+        exchange: &'a Exchange,
+        account: i64,
+    ) -> Boxed<'a, Result<Option<Preferences>, DbError>>;
 }
 
 /// May follow the life of a session and of an account.
@@ -202,6 +268,10 @@ pub struct Powers {
     pub keep: Vec<Arc<dyn Keep>>,
     /// Applied in this order.
     pub stamp: Vec<Arc<dyn Stamp>>,
+    /// Asked in this order for a copy.
+    pub copy: Vec<Arc<dyn Copy>>,
+    /// Who knows what an account wants archived: one at most.
+    pub archive: Option<Arc<dyn Archive>>,
     /// Told in this order.
     pub attend: Vec<Arc<dyn Attend>>,
     /// Answerers of IQs, in no order: a request has one.
@@ -292,5 +362,26 @@ impl Powers {
         features.sort_unstable();
         features.dedup();
         features
+    }
+
+    /// The same without the extensions that follow these specifications.
+    #[must_use]
+    pub fn without(mut self, numbers: &[&str]) -> Self {
+        fn remove<P: Extension + ?Sized>(list: &mut Vec<Arc<P>>, numbers: &[&str]) {
+            list.retain(|power| !numbers.contains(&power.specification().number));
+        }
+        remove(&mut self.extensions, numbers);
+        remove(&mut self.guard, numbers);
+        remove(&mut self.keep, numbers);
+        remove(&mut self.stamp, numbers);
+        remove(&mut self.copy, numbers);
+        remove(&mut self.attend, numbers);
+        remove(&mut self.answer, numbers);
+        remove(&mut self.describe, numbers);
+        remove(&mut self.stream, numbers);
+        self.archive = self
+            .archive
+            .filter(|power| !numbers.contains(&power.specification().number));
+        self
     }
 }
