@@ -8,7 +8,9 @@ pub mod rfc_3921_session;
 pub mod rfc_6121_roster;
 pub mod xep_0012_last_activity;
 pub mod xep_0030_disco;
+pub mod xep_0059_rsm;
 pub mod xep_0077_register;
+pub mod xep_0082_date_time;
 pub mod xep_0092_version;
 pub mod xep_0115_caps;
 pub mod xep_0157_contact;
@@ -16,12 +18,21 @@ pub mod xep_0160_offline;
 pub mod xep_0199_ping;
 pub mod xep_0202_time;
 pub mod xep_0203_delay;
+pub mod xep_0280_carbons;
+pub mod xep_0313_mam;
+pub mod xep_0334_hints;
+pub mod xep_0359_stanza_ids;
+pub mod xep_0424_retraction;
+pub mod xep_0441_preferences;
 pub mod xep_0478_limits;
 
 use std::sync::Arc;
 
 use waxwing_core::db::Migrations;
 use waxwing_core::powers::Powers;
+
+/// What [`Powers::without`] has to leave out where there is no archive.
+pub const OF_THE_ARCHIVE: &[&str] = &["XEP-0059", "XEP-0313", "XEP-0424", "XEP-0441"];
 
 /// Every extension with its powers.
 #[must_use]
@@ -30,6 +41,7 @@ pub fn powers() -> Powers {
     let roster = Arc::new(rfc_6121_roster::Roster);
     let last = Arc::new(xep_0012_last_activity::LastActivity);
     let disco = Arc::new(xep_0030_disco::Disco);
+    let paging = Arc::new(xep_0059_rsm::Paging);
     let register = Arc::new(xep_0077_register::Register::default());
     let version = Arc::new(xep_0092_version::Version);
     let caps = Arc::new(xep_0115_caps::Caps);
@@ -38,6 +50,12 @@ pub fn powers() -> Powers {
     let ping = Arc::new(xep_0199_ping::Ping);
     let time = Arc::new(xep_0202_time::Time);
     let delay = Arc::new(xep_0203_delay::Delay);
+    let carbons = Arc::new(xep_0280_carbons::Carbons);
+    let archive = Arc::new(xep_0313_mam::MessageArchive);
+    let hints = Arc::new(xep_0334_hints::Hints);
+    let stanza_ids = Arc::new(xep_0359_stanza_ids::StanzaIds);
+    let retraction = Arc::new(xep_0424_retraction::Retraction);
+    let preferences = Arc::new(xep_0441_preferences::ArchivePreferences);
     let limits = Arc::new(xep_0478_limits::Limits);
     Powers {
         extensions: vec![
@@ -45,6 +63,7 @@ pub fn powers() -> Powers {
             roster.clone(),
             last.clone(),
             disco.clone(),
+            paging,
             register.clone(),
             version.clone(),
             caps.clone(),
@@ -53,12 +72,21 @@ pub fn powers() -> Powers {
             ping.clone(),
             time.clone(),
             delay.clone(),
+            carbons.clone(),
+            archive.clone(),
+            hints.clone(),
+            stanza_ids.clone(),
+            retraction.clone(),
+            preferences.clone(),
             limits.clone(),
         ],
         guard: vec![last.clone()],
-        keep: vec![offline],
-        stamp: vec![delay],
-        attend: vec![last.clone()],
+        // What must be kept, what the sender wishes, and then what a message is.
+        keep: vec![retraction, hints, offline, archive.clone()],
+        stamp: vec![stanza_ids, carbons.clone(), delay],
+        copy: vec![carbons.clone()],
+        archive: Some(preferences.clone()),
+        attend: vec![last.clone(), preferences.clone()],
         describe: vec![contact],
         answer: vec![
             session.clone(),
@@ -69,6 +97,9 @@ pub fn powers() -> Powers {
             version,
             ping,
             time,
+            carbons,
+            archive,
+            preferences,
         ],
         // Clients read the features as a set; what older ones look for first stands first.
         stream: vec![register, session, roster, caps, limits],
