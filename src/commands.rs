@@ -122,10 +122,12 @@ fn explain() -> ExitCode {
         println!("  {} {} {}", spec.number, spec.title, spec.version);
     }
     println!("powers, in the order in which they are asked");
-    let lists: [(&str, Vec<&str>); 8] = [
+    let lists: [(&str, Vec<&str>); 10] = [
         ("guard", numbers(&powers.guard)),
         ("keep", numbers(&powers.keep)),
         ("stamp", numbers(&powers.stamp)),
+        ("copy", numbers(&powers.copy)),
+        ("archive", numbers(powers.archive.as_slice())),
         ("attend", numbers(&powers.attend)),
         ("describe", numbers(&powers.describe)),
         ("stream", numbers(&powers.stream)),

@@ -27,11 +27,25 @@ pub const ELSEWHERE: &[(&str, &str, &str, &str, &str)] = &[
         "",
     ),
     (
+        "XEP-0085",
+        "Chat State Notifications",
+        "2.1",
+        "xeps/xep_0160_offline.rs",
+        "passed on and copied; alone they are neither kept nor archived",
+    ),
+    (
         "XEP-0175",
         "Best Practices for Use of SASL ANONYMOUS",
         "1.2",
         "src/connection",
         "off by default",
+    ),
+    (
+        "XEP-0184",
+        "Message Delivery Receipts",
+        "1.4.0",
+        "xeps",
+        "passed on, kept, archived and copied like messages",
     ),
     (
         "XEP-0256",
@@ -41,11 +55,32 @@ pub const ELSEWHERE: &[(&str, &str, &str, &str, &str)] = &[
         "passed on, and sent for absent contacts",
     ),
     (
+        "XEP-0308",
+        "Last Message Correction",
+        "1.2.1",
+        "xeps",
+        "passed on, kept, archived and copied like messages",
+    ),
+    (
         "XEP-0319",
         "Last User Interaction in Presence",
         "1.0.2",
         "src/core/presence.rs",
         "passed on",
+    ),
+    (
+        "XEP-0333",
+        "Displayed Markers",
+        "1.0.0",
+        "xeps",
+        "passed on, kept, archived and copied like messages",
+    ),
+    (
+        "XEP-0353",
+        "Jingle Message Initiation",
+        "0.8.0",
+        "xeps",
+        "passed on, kept, archived and copied like messages",
     ),
     (
         "XEP-0368",
@@ -74,6 +109,13 @@ pub const ELSEWHERE: &[(&str, &str, &str, &str, &str)] = &[
         "1.0.0",
         "src/xmpp/sasl",
         "",
+    ),
+    (
+        "XEP-0444",
+        "Message Reactions",
+        "0.2.1",
+        "xeps",
+        "passed on, kept, archived and copied like messages",
     ),
     (
         "XEP-0474",

@@ -8,7 +8,9 @@ pub mod rfc_3921_session;
 pub mod rfc_6121_roster;
 pub mod xep_0012_last_activity;
 pub mod xep_0030_disco;
+pub mod xep_0059_rsm;
 pub mod xep_0077_register;
+pub mod xep_0082_date_time;
 pub mod xep_0092_version;
 pub mod xep_0115_caps;
 pub mod xep_0157_contact;
@@ -17,8 +19,13 @@ pub mod xep_0198_stream_management;
 pub mod xep_0199_ping;
 pub mod xep_0202_time;
 pub mod xep_0203_delay;
+pub mod xep_0280_carbons;
+pub mod xep_0313_mam;
+pub mod xep_0334_hints;
 pub mod xep_0352_client_state;
 pub mod xep_0359_stanza_ids;
+pub mod xep_0424_retraction;
+pub mod xep_0441_preferences;
 pub mod xep_0478_limits;
 pub mod xep_0484_fast;
 
@@ -27,6 +34,9 @@ use std::sync::Arc;
 use waxwing_core::db::Migrations;
 use waxwing_core::powers::Powers;
 
+/// What [`Powers::without`] has to leave out where there is no archive.
+pub const OF_THE_ARCHIVE: &[&str] = &["XEP-0059", "XEP-0313", "XEP-0424", "XEP-0441"];
+
 /// Every extension with its powers.
 #[must_use]
 pub fn powers() -> Powers {
@@ -34,17 +44,23 @@ pub fn powers() -> Powers {
     let roster = Arc::new(rfc_6121_roster::Roster);
     let last = Arc::new(xep_0012_last_activity::LastActivity);
     let disco = Arc::new(xep_0030_disco::Disco);
+    let paging = Arc::new(xep_0059_rsm::Paging);
     let register = Arc::new(xep_0077_register::Register::default());
     let version = Arc::new(xep_0092_version::Version);
     let caps = Arc::new(xep_0115_caps::Caps);
     let contact = Arc::new(xep_0157_contact::Contact);
     let offline = Arc::new(xep_0160_offline::Offline);
     let management = Arc::new(xep_0198_stream_management::StreamManagement);
-    let ids = Arc::new(xep_0359_stanza_ids::StanzaIds);
     let state = Arc::new(xep_0352_client_state::ClientState);
     let ping = Arc::new(xep_0199_ping::Ping);
     let time = Arc::new(xep_0202_time::Time);
     let delay = Arc::new(xep_0203_delay::Delay);
+    let carbons = Arc::new(xep_0280_carbons::Carbons);
+    let archive = Arc::new(xep_0313_mam::MessageArchive);
+    let hints = Arc::new(xep_0334_hints::Hints);
+    let stanza_ids = Arc::new(xep_0359_stanza_ids::StanzaIds);
+    let retraction = Arc::new(xep_0424_retraction::Retraction);
+    let preferences = Arc::new(xep_0441_preferences::ArchivePreferences);
     let limits = Arc::new(xep_0478_limits::Limits);
     let fast = Arc::new(xep_0484_fast::Fast);
     Powers {
@@ -53,6 +69,7 @@ pub fn powers() -> Powers {
             roster.clone(),
             last.clone(),
             disco.clone(),
+            paging,
             register.clone(),
             version.clone(),
             caps.clone(),
@@ -62,15 +79,23 @@ pub fn powers() -> Powers {
             ping.clone(),
             time.clone(),
             delay.clone(),
+            carbons.clone(),
+            archive.clone(),
+            hints.clone(),
+            stanza_ids.clone(),
+            retraction.clone(),
+            preferences.clone(),
             state.clone(),
-            ids.clone(),
             limits.clone(),
             fast.clone(),
         ],
         guard: vec![last.clone()],
-        keep: vec![offline],
-        stamp: vec![delay, ids],
-        attend: vec![last.clone(), fast.clone()],
+        // What must be kept, what the sender wishes, and then what a message is.
+        keep: vec![retraction, hints, offline, archive.clone()],
+        stamp: vec![stanza_ids, carbons.clone(), delay],
+        copy: vec![carbons.clone()],
+        archive: Some(preferences.clone()),
+        attend: vec![last.clone(), fast.clone(), preferences.clone()],
         describe: vec![contact],
         answer: vec![
             session.clone(),
@@ -81,6 +106,9 @@ pub fn powers() -> Powers {
             version,
             ping,
             time,
+            carbons.clone(),
+            archive.clone(),
+            preferences,
         ],
         // Clients read the features as a set; what older ones look for first stands first.
         stream: vec![
@@ -93,7 +121,7 @@ pub fn powers() -> Powers {
             limits,
         ],
         // What counts begins after it: nothing of `<bound/>` is a stanza.
-        inline: vec![management, state],
+        inline: vec![management, state, carbons, archive],
         readmit: Some(fast),
     }
 }

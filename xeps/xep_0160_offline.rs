@@ -4,7 +4,7 @@
 //! offered: a client that purges by it would lose messages.
 
 use waxwing_core::outbox::is_only_chat_state;
-use waxwing_core::powers::{Extension, Keep, Place, Specification};
+use waxwing_core::powers::{Extension, Keep, Kept, Place, Specification};
 use waxwing_xmpp::Stanza;
 use waxwing_xmpp::stanza::MessageType;
 
@@ -23,11 +23,13 @@ impl Extension for Offline {
 }
 
 impl Keep for Offline {
-    /// §3: chat and normal messages wait, but for those that hold nothing but a chat state.
-    fn worth_keeping(&self, message: &Stanza) -> Option<bool> {
-        match message.message_type() {
-            MessageType::Groupchat | MessageType::Headline | MessageType::Error => Some(false),
-            MessageType::Chat | MessageType::Normal => is_only_chat_state(message).then_some(false),
-        }
+    /// §3: chat and normal messages wait, but for those that hold nothing but a chat state. What
+    /// does not wait is no part of a conversation, and is not archived either (XEP-0313 §5.1.1).
+    fn keep(&self, message: &Stanza) -> Option<Kept> {
+        let is_passing = match message.message_type() {
+            MessageType::Groupchat | MessageType::Headline | MessageType::Error => true,
+            MessageType::Chat | MessageType::Normal => is_only_chat_state(message),
+        };
+        is_passing.then_some(Kept::NEITHER)
     }
 }

@@ -1,12 +1,13 @@
 //! XEP-0359: Unique and Stable Stanza IDs (version 0.7.0)
 //!
-//! Supported: a message that is kept for an account is delivered with the account's `<stanza-id/>`,
-//! the same at every delivery; one that claims to be by the account or by this server is removed
-//! from what clients send. `<origin-id/>` passes.
+//! Supported: messages that an account archives reach its clients with the id that they have in its
+//! archive. What a sender claims to be such an id of the recipient or of itself is removed.
+//! Origin ids pass through. The ids hold the time of acceptance, against the recommendation of §3:
+//! it is in every archived message too.
 
 use waxwing_core::Exchange;
-use waxwing_core::account::Account;
 use waxwing_core::powers::{Extension, Place, Specification, Stamp};
+use waxwing_xmpp::dom::escape_attr;
 use waxwing_xmpp::stanza::{Children, Strip};
 use waxwing_xmpp::{Jid, Stanza};
 
@@ -27,29 +28,90 @@ impl Extension for StanzaIds {
 }
 
 impl Stamp for StanzaIds {
-    fn stored(&self, stanza: Stanza, account: &Account, row: i64) -> Stanza {
-        let by = account.jid.as_str();
-        stanza.with_child(&format!(
-            "<stanza-id xmlns='{NS}' by='{}' id='{row:016x}'/>",
-            waxwing_xmpp::dom::escape_attr(by)
-        ))
+    /// §3, rule 2, for both archives that will show the message.
+    fn accepted(&self, message: &Stanza, to: &Jid) -> Option<Stanza> {
+        if !message.children().intersects(Children::STANZA_ID) {
+            return None;
+        }
+        let from = message
+            .from()
+            .and_then(|from| Jid::parse_tolerant(&from).ok());
+        let strip = |by| Strip {
+            namespace: NS,
+            name: "stanza-id",
+            by: Some(by),
+        };
+        let of_recipient = strip(to.bare());
+        let of_sender = from
+            .as_ref()
+            .map_or(of_recipient, |from| strip(from.bare()));
+        message.without(&[of_recipient, of_sender])
     }
 
-    /// §4, business rules: nobody but the entity itself says what id it gave.
-    fn received(&self, exchange: &Exchange, stanza: Stanza, to: &Jid) -> Stanza {
-        if !stanza.children().intersects(Children::STANZA_ID) {
-            return stanza;
+    fn stored(&self, _: &Exchange, stanza: Stanza, account: &Jid, id: i64) -> Stanza {
+        let by = escape_attr(account.as_str());
+        stanza.with_child(&format!(
+            "<stanza-id xmlns='{NS}' by='{by}' id='{}'/>",
+            archive_id(id)
+        ))
+    }
+}
+
+/// The id of a row of the mailbox as clients know it.
+#[must_use]
+pub fn archive_id(row: i64) -> String {
+    format!("{row:016x}")
+}
+
+/// The row of such an id; `None`: no row has that id.
+#[must_use]
+pub fn parse_archive_id(id: &str) -> Option<i64> {
+    let is_one = id.len() == 16
+        && id
+            .bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    if is_one {
+        i64::from_str_radix(id, 16).ok()
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_has_one_spelling() {
+        for row in [1, 1 << 62, i64::MAX] {
+            assert_eq!(parse_archive_id(&archive_id(row)), Some(row));
         }
-        let strip = |by| Strip {
-            name: "stanza-id",
-            namespace: NS,
-            by,
+        for wrong in [
+            "",
+            "1",
+            "000000000000000A",
+            "+00000000000000a",
+            "00000000000000001",
+            "ffffffffffffffff",
+        ] {
+            assert_eq!(parse_archive_id(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn forged_ids_of_both_sides_are_removed() {
+        let to = Jid::parse("juliet@x/balcony").expect("an address");
+        let id = |by: &str| format!("<stanza-id xmlns='{NS}' by='{by}' id='1'/>");
+        let message = |ids: &str| {
+            let xml =
+                format!("<message from='romeo@x/a' to='juliet@x'>{ids}<body>b</body></message>");
+            Stanza::parse(xml.into()).expect("a stanza")
         };
-        let from = stanza.from().unwrap_or_default().into_owned();
-        stanza.stamp_without(
-            &from,
-            None,
-            &[strip(to.bare()), strip(exchange.domain.as_str())],
-        )
+        let all = id("Juliet@x") + &id("romeo@x") + &id("room@y") + &id("juliet@x/balcony");
+        let left = StanzaIds.accepted(&message(&all), &to);
+        let others = id("room@y") + &id("juliet@x/balcony");
+        assert_eq!(left, Some(message(&others)));
+        assert_eq!(StanzaIds.accepted(&message(&others), &to), None);
+        assert_eq!(StanzaIds.accepted(&message(""), &to), None);
     }
 }

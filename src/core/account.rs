@@ -6,9 +6,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use arc_swap::ArcSwapOption;
 use parking_lot::{Mutex, MutexGuard};
 use waxwing_xmpp::{Jid, Stanza};
 
+use crate::archiving::Preferences;
 use crate::clock::Timestamp;
 use crate::roster::Roster;
 use crate::session::{Session, SessionRef};
@@ -24,6 +26,8 @@ pub struct Account {
     pub jid: Jid,
     /// Whether it may not log in.
     disabled: AtomicBool,
+    /// What it wants archived, looked at without the lock.
+    pub(crate) preferences: ArcSwapOption<Preferences>,
     state: Mutex<State>,
 }
 
@@ -133,6 +137,7 @@ impl Account {
             id,
             jid,
             disabled: AtomicBool::new(false),
+            preferences: ArcSwapOption::empty(),
             state: Mutex::new(state),
         }
     }

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use parking_lot::MutexGuard;
-use waxwing_xmpp::stanza::MessageType;
+use waxwing_xmpp::stanza::{Children, MessageType};
 use waxwing_xmpp::{Jid, Stanza, StanzaError};
 
 use crate::account::{Account, Bound, State};
 use crate::clock::Timestamp;
 use crate::exchange::{Exchange, Receipt};
 use crate::outbox::{Held, Origin, Push};
+use crate::powers::{Direction, Kept};
 use crate::session::Session;
 
 mod custody;
@@ -120,18 +121,27 @@ impl Exchange {
         })
     }
 
-    /// Marks a message that is kept for an account as that row.
-    pub(crate) fn stamp_stored(&self, stanza: Stanza, account: &Account, row: i64) -> Stanza {
-        let stamps = self.powers.stamp.iter();
-        stamps.fold(stanza, |stanza, stamp| stamp.stored(stanza, account, row))
+    /// Marks a message with the id of its row in the mailbox of `account`: for a row that shows in
+    /// the archive of that account, and for nobody else.
+    pub fn stamp_stored(&self, stanza: Stanza, account: &Account, id: i64) -> Stanza {
+        self.powers.stamp.iter().fold(stanza, |stanza, stamp| {
+            stamp.stored(self, stanza, &account.jid, id)
+        })
     }
 
-    fn worth_keeping(&self, stanza: &Stanza) -> bool {
+    /// What is kept of a message, by the first extension that has an opinion.
+    pub fn kept(&self, stanza: &Stanza) -> Kept {
         self.powers
             .keep
             .iter()
-            .find_map(|keep| keep.worth_keeping(stanza))
-            .unwrap_or(true)
+            .find_map(|keep| keep.keep(stanza))
+            .unwrap_or(Kept::BOTH)
+    }
+
+    /// The copy of a message for another session of an account that sent or received it.
+    pub fn copy(&self, stanza: &Stanza, direction: Direction, to: &Session) -> Option<Stanza> {
+        let mut powers = self.powers.copy.iter();
+        powers.find_map(|copy| copy.copy(stanza, direction, to))
     }
 }
 
@@ -194,13 +204,21 @@ impl<'a> Delivery<'a> {
                 return self.store_and_hand(stanza, target.flatten(), received, origin);
             }
             let handed = match verdict {
-                Verdict::Resource => target
-                    .flatten()
-                    .is_some_and(|session| self.hand(&session, stanza, received, origin)),
+                Verdict::Resource => target.flatten().is_some_and(|session| {
+                    let handed = self.hand(&session, stanza, received, origin);
+                    if handed {
+                        self.copy_received(&session, stanza, None);
+                    }
+                    handed
+                }),
                 Verdict::Available => self.hand_to_available(stanza, received, origin),
-                Verdict::Mailbox if self.exchange.worth_keeping(stanza) => {
+                Verdict::Mailbox if self.exchange.kept(stanza).queue => {
                     let origin = origin.map(|session| (Arc::clone(session), session.hold()));
                     return self.store_alone(stanza, received, origin);
+                }
+                // Not to be kept, and nobody is there: what somebody wrote is not dropped silently.
+                Verdict::Mailbox if stanza.children().intersects(Children::BODY) => {
+                    return Receipt::Bounced(StanzaError::service_unavailable());
                 }
                 Verdict::Mailbox | Verdict::Ignore => return Receipt::Settled,
                 Verdict::Refuse => return Receipt::Bounced(StanzaError::service_unavailable()),
@@ -258,7 +276,7 @@ impl<'a> Delivery<'a> {
         received: Timestamp,
         origin: Option<&Arc<Session>>,
     ) -> bool {
-        let kept = self.exchange.worth_keeping(stanza)
+        let kept = self.exchange.kept(stanza).queue
             && matches!(
                 stanza.message_type(),
                 MessageType::Chat | MessageType::Normal

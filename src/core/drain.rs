@@ -69,6 +69,7 @@ impl Exchange {
         let (id, received) = (row.id, Timestamp(row.received_at_ms()));
         let bytes = u32::try_from(row.body.len()).unwrap_or(u32::MAX);
         let brief = !row.flags.any(Flags::ARCHIVED | Flags::SENT);
+        let archived = row.flags.any(Flags::ARCHIVED);
         let Ok(stanza) = Stanza::parse(row.body) else {
             tracing::error!(
                 row = id,
@@ -77,7 +78,11 @@ impl Exchange {
             return Push::Queued;
         };
         let stanza = self.stamp_delay(stanza, received);
-        let stanza = self.stamp_stored(stanza, &session.account, id);
+        let stanza = if archived {
+            self.stamp_stored(stanza, &session.account, id)
+        } else {
+            stanza
+        };
         let held = Held::Row {
             id,
             bytes,

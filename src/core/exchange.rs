@@ -15,7 +15,7 @@ use crate::clock::{Clock, Ids, Timestamp};
 use crate::db::{Database, DbError};
 use crate::mailbox_store::Mailbox;
 use crate::outbox::Push;
-use crate::powers::{IqTable, Powers};
+use crate::powers::{Direction, IqTable, Powers};
 use crate::registry::Registry;
 use crate::roster::Roster;
 use crate::session::Session;
@@ -145,12 +145,11 @@ impl Exchange {
             self.answer_error(session, &stanza, &StanzaError::jid_malformed());
             return None;
         };
-        let stamps = self.powers.stamp.iter();
-        let stanza = stamps.fold(stanza, |stanza, stamp| stamp.received(self, stanza, &to));
-        let answer = move |stanza: &Stanza, receipt| {
-            if let Receipt::Bounced(error) = receipt {
-                self.answer_error(session, stanza, &error);
-            }
+        let stanza = self.cleansed(stanza, &to);
+        let recipient = to.clone();
+        let answer = move |stanza: &Stanza, receipt| match receipt {
+            Receipt::Bounced(error) => self.answer_error(session, stanza, &error),
+            Receipt::Settled | Receipt::Storing => self.copy_sent(session, stanza, &recipient),
         };
         if session.resends.is_unknown() {
             return Some(Box::pin(async move {
@@ -175,6 +174,38 @@ impl Exchange {
                 let receipt = self.route_message(&stanza, &to, Some(session)).await;
                 answer(&stanza, receipt);
             })),
+        }
+    }
+
+    /// A stamped message without what its sender may not say to `to`. To be asked of every message
+    /// that comes in from outside, before it is routed.
+    pub fn cleansed(&self, stanza: Stanza, to: &Jid) -> Stanza {
+        let mut stanza = stanza;
+        for stamp in &self.powers.stamp {
+            if let Some(cleansed) = stamp.accepted(&stanza, to) {
+                stanza = cleansed;
+            }
+        }
+        stanza
+    }
+
+    /// Gives a message that a session sent to the account's others that want copies (XEP-0280).
+    fn copy_sent(&self, session: &Session, stanza: &Stanza, to: &Jid) {
+        let account = &session.account;
+        let others: Vec<Arc<Session>> = {
+            let state = account.lock();
+            // To the account itself it has been delivered.
+            if state.sessions.len() < 2 || to.bare() == account.jid.as_str() {
+                return;
+            }
+            let sessions = state.sessions.iter().map(|bound| &bound.session);
+            let others = sessions.filter(|other| other.reference != session.reference);
+            others.filter(|other| other.is_copied()).cloned().collect()
+        };
+        for other in others {
+            if let Some(copy) = self.copy(stanza, Direction::Sent, &other) {
+                other.outbox.push(&copy);
+            }
         }
     }
 
@@ -236,6 +267,9 @@ impl Exchange {
         let jid = Jid::parse_tolerant(bare).map_err(|_| DbError::Unexpected("account address"))?;
         let account = Account::new(found.id, jid, roster, mail);
         account.set_disabled(found.disabled);
+        if let Some(archive) = &self.powers.archive {
+            account.set_preferences(archive.load(self, found.id).await?);
+        }
         Ok(Some(self.registry.insert(account)))
     }
 

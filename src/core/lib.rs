@@ -7,6 +7,7 @@
 
 pub mod account;
 pub mod accounts;
+pub mod archiving;
 pub mod binding;
 pub mod clock;
 pub mod contacts;

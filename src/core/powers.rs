@@ -17,8 +17,10 @@ use crate::db::{Migrations, Statement};
 use crate::exchange::Exchange;
 use crate::session::Session;
 
+pub use archive::{Archive, Copy, Direction};
 pub use login::{Inline, Readmit, Readmitted, TokenLogin, TokenRequest};
 
+mod archive;
 mod login;
 
 /// A boxed future of an extension.
@@ -58,29 +60,53 @@ pub trait Guard: Extension {
     ) -> Result<(), StanzaError>;
 }
 
-/// May say whether a message is worth keeping for an absent recipient.
+/// What is kept of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// It is owed to the recipient's devices, and waits for them.
+    pub queue: bool,
+    /// It shows in archives.
+    pub archive: bool,
+}
+
+impl Kept {
+    /// It waits and is archived.
+    pub const BOTH: Kept = Kept {
+        queue: true,
+        archive: true,
+    };
+    /// It is for those who are there.
+    pub const NEITHER: Kept = Kept {
+        queue: false,
+        archive: false,
+    };
+}
+
+/// May say whether a message is worth keeping.
 pub trait Keep: Extension {
-    /// `None`: no opinion; the next in the list is asked. Nobody's opinion means yes.
-    fn worth_keeping(&self, message: &Stanza) -> Option<bool>;
+    /// `None`: no opinion; the next in the list is asked. Nobody's opinion means
+    /// [`Kept::BOTH`].
+    fn keep(&self, message: &Stanza) -> Option<Kept>;
 }
 
 /// May change a stanza.
 pub trait Stamp: Extension {
+    /// A message came in from outside, stamped, for `to`: without what its sender may not say.
+    /// `None`: it stays as it is. Asked of every message.
+    fn accepted(&self, message: &Stanza, to: &Jid) -> Option<Stanza> {
+        let _ = (message, to);
+        None
+    }
+
+    /// A message is written to a client of `account`, where it is archived under that id.
+    fn stored(&self, exchange: &Exchange, stanza: Stanza, account: &Jid, id: i64) -> Stanza {
+        let _ = (exchange, account, id);
+        stanza
+    }
+
     /// A stanza is delivered later than it came: from the mailbox, or presence to a probe.
     fn delayed(&self, exchange: &Exchange, stanza: Stanza, received: Timestamp) -> Stanza {
         let _ = (exchange, received);
-        stanza
-    }
-
-    /// A message is delivered that is kept for an account as that row.
-    fn stored(&self, stanza: Stanza, account: &Account, row: i64) -> Stanza {
-        let _ = (account, row);
-        stanza
-    }
-
-    /// A client sent a message to an address; it bears its sender's address already.
-    fn received(&self, exchange: &Exchange, stanza: Stanza, to: &Jid) -> Stanza {
-        let _ = (exchange, to);
         stanza
     }
 }
@@ -228,6 +254,10 @@ pub struct Powers {
     pub keep: Vec<Arc<dyn Keep>>,
     /// Applied in this order.
     pub stamp: Vec<Arc<dyn Stamp>>,
+    /// Asked in this order for a copy.
+    pub copy: Vec<Arc<dyn Copy>>,
+    /// Who knows what an account wants archived: one at most.
+    pub archive: Option<Arc<dyn Archive>>,
     /// Told in this order.
     pub attend: Vec<Arc<dyn Attend>>,
     /// Answerers of IQs, in no order: a request has one.
@@ -322,5 +352,26 @@ impl Powers {
         features.sort_unstable();
         features.dedup();
         features
+    }
+
+    /// The same without the extensions that follow these specifications.
+    #[must_use]
+    pub fn without(mut self, numbers: &[&str]) -> Self {
+        fn remove<P: Extension + ?Sized>(list: &mut Vec<Arc<P>>, numbers: &[&str]) {
+            list.retain(|power| !numbers.contains(&power.specification().number));
+        }
+        remove(&mut self.extensions, numbers);
+        remove(&mut self.guard, numbers);
+        remove(&mut self.keep, numbers);
+        remove(&mut self.stamp, numbers);
+        remove(&mut self.copy, numbers);
+        remove(&mut self.attend, numbers);
+        remove(&mut self.answer, numbers);
+        remove(&mut self.describe, numbers);
+        remove(&mut self.stream, numbers);
+        self.archive = self
+            .archive
+            .filter(|power| !numbers.contains(&power.specification().number));
+        self
     }
 }

@@ -56,6 +56,8 @@ pub struct Session {
     stream: AtomicI64,
     /// A copy of the account's mark, to be looked at without its lock.
     draining: AtomicBool,
+    /// Whether the client asked for copies of the messages of the account's other sessions.
+    copied: AtomicBool,
     /// When the client was last heard, in milliseconds of the monotonic clock.
     heard: AtomicU64,
 }
@@ -86,6 +88,7 @@ impl Session {
             resends: Resends::default(),
             stream: AtomicI64::new(0),
             draining: AtomicBool::new(false),
+            copied: AtomicBool::new(false),
             heard: AtomicU64::new(0),
         }
     }
@@ -225,6 +228,17 @@ impl Session {
     /// Sets what [`Session::is_draining`] tells, under the account's lock.
     pub(crate) fn set_draining(&self, draining: bool) {
         self.draining.store(draining, Ordering::Release);
+    }
+
+    /// Whether it gets copies of the messages of the account's other sessions
+    /// ([`Copy`](crate::powers::Copy)).
+    pub fn is_copied(&self) -> bool {
+        self.copied.load(Ordering::Acquire)
+    }
+
+    /// Sets what [`Session::is_copied`] tells.
+    pub fn set_copied(&self, copied: bool) {
+        self.copied.store(copied, Ordering::Release);
     }
 
     /// Waits until every message accepted so far is settled. An answer that is written after this

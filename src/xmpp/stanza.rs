@@ -21,12 +21,14 @@ use crate::ns;
 
 mod children;
 mod envelope;
+mod forward;
 mod reply;
 mod rewrite;
 
 pub use children::Children;
 pub use envelope::Envelope;
 pub(crate) use envelope::{Namespace, Span};
+pub use forward::Forward;
 pub use reply::error_reply;
 pub use rewrite::{ParseError, Strip};
 
@@ -106,6 +108,11 @@ pub trait Source {
     fn header_prefixes(&self) -> &[HeaderPrefix] {
         &[]
     }
+
+    /// The same bytes, owned, if that takes no copy.
+    fn shared(&self) -> Option<Bytes> {
+        None
+    }
 }
 
 /// An element at depth 1 of a stream: approved bytes and their envelope.
@@ -145,6 +152,10 @@ impl Source for Bytes {
 
     fn header_prefixes(&self) -> &[HeaderPrefix] {
         USUAL_PREFIXES
+    }
+
+    fn shared(&self) -> Option<Bytes> {
+        Some(self.clone())
     }
 }
 

@@ -64,7 +64,7 @@ impl Stage {
     fn open() -> Outcome<Self> {
         let directory = tempfile::tempdir()?;
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        let config = stage::config(directory.path(), "")?;
+        let config = stage::config(directory.path(), "[archive]\nenabled = false\n")?;
         Ok(Stage {
             exchange: runtime.block_on(stage::open(&config))?,
             runtime,

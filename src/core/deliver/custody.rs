@@ -7,6 +7,7 @@ use bytes::Bytes;
 use waxwing_xmpp::Stanza;
 
 use super::Delivery;
+use super::stored::Appended;
 use crate::account::{Bound, Drain};
 use crate::clock::Timestamp;
 use crate::exchange::{Receipt, parse_address};
@@ -45,9 +46,20 @@ impl Delivery<'_> {
             return;
         };
         match held {
-            Held::Row { id, directed, .. } => {
+            Held::Row {
+                id,
+                bytes,
+                brief,
+                directed,
+            } => {
+                let row = Appended {
+                    id,
+                    bytes,
+                    brief,
+                    archived: false,
+                };
                 if directed {
-                    self.hand_row_to_others(session, &stanza, id);
+                    self.hand_row_to_others(session, &stanza, row);
                 }
             }
             Held::Live {
@@ -72,8 +84,11 @@ impl Delivery<'_> {
     }
 
     /// A message that was for a resource alone which is gone: the others have it at once.
-    fn hand_row_to_others(&mut self, gone: &Session, stanza: &Stanza, row: i64) {
-        let others = self.takers(|bound| bound.session.reference != gone.reference);
+    fn hand_row_to_others(&mut self, gone: &Session, stanza: &Stanza, row: Appended) {
+        // Who wanted copies has one.
+        let others = self.takers(|bound| {
+            bound.session.reference != gone.reference && !bound.session.is_copied()
+        });
         for session in others {
             self.hand_row(&session, stanza, row, false);
         }
@@ -84,10 +99,8 @@ impl Delivery<'_> {
     pub(super) fn sleep(&mut self, session: &Arc<Session>) {
         let outbox = &session.outbox;
         let directed = outbox.sleep(|stanza, held| self.store_untaken(stanza, held));
-        for (row, stanza) in directed {
-            if let Ok(stanza) = Stanza::parse(stanza) {
-                self.hand_row_to_others(session, &stanza, row);
-            }
+        for (stanza, held) in directed {
+            self.return_held(session, stanza, held);
         }
         if let Some(bound) = self.state.bound(session.reference) {
             bound.handed = bound.cursor;
@@ -108,7 +121,7 @@ impl Delivery<'_> {
         if stored.is_err() {
             self.refused.push(stanza);
         }
-        stored.ok()
+        stored.ok().map(|row| row.id)
     }
 
     /// Hands what a session did not take to those that were not given it: all of them if it was for

@@ -4,17 +4,29 @@
 use std::sync::Arc;
 
 use waxwing_xmpp::stanza::MessageType;
-use waxwing_xmpp::{Stanza, StanzaError};
+use waxwing_xmpp::{Jid, Stanza, StanzaError};
 
 use super::{Delivery, Verdict};
-use crate::account::Usage;
+use crate::account::{Account, Usage};
 use crate::clock::Timestamp;
 use crate::db::DbError;
 use crate::exchange::Receipt;
 use crate::mailbox_store::{Flags, NewRow};
 use crate::outbox::{Held, Origin, Push};
+use crate::powers::Direction;
 use crate::resend;
 use crate::session::Session;
+
+/// A row that was appended.
+#[derive(Clone, Copy)]
+pub(super) struct Appended {
+    pub(super) id: i64,
+    pub(super) bytes: u32,
+    /// Whether it shows in the archive of the account, and so bears its id.
+    pub(super) archived: bool,
+    /// Whether it goes when it is taken.
+    pub(super) brief: bool,
+}
 
 impl Delivery<'_> {
     /// Whether a message with that verdict gets its row before it is handed to anybody.
@@ -27,7 +39,7 @@ impl Delivery<'_> {
                 verdict,
                 Verdict::Resource | Verdict::Available | Verdict::Mailbox
             )
-            && self.exchange.worth_keeping(stanza)
+            && self.exchange.kept(stanza).queue
     }
 
     /// Stores a message and queues it for the sessions that are to have it: the one that it is
@@ -42,7 +54,7 @@ impl Delivery<'_> {
         // One that sleeps is nobody to hand it to now; it will find it in the mailbox.
         let resource = resource.filter(|session| !session.outbox.is_asleep());
         let directed = resource.is_some();
-        let mut flags = Flags::INCOMING | Flags::ARCHIVED;
+        let mut flags = Flags::INCOMING;
         if directed {
             flags = flags | Flags::DIRECTED;
         }
@@ -51,19 +63,51 @@ impl Delivery<'_> {
             Ok(row) => row,
             Err(error) => return Receipt::Bounced(error),
         };
-        let sessions = match resource {
-            Some(session) => vec![session],
+        let sessions = match &resource {
+            Some(session) => vec![Arc::clone(session)],
             None => self.takers(|_| true),
         };
-        if !sessions.is_empty() {
-            let stanza = self
-                .exchange
-                .stamp_stored(stanza.clone(), self.account, row);
-            for session in sessions {
-                self.hand_row(&session, &stanza, row, directed);
-            }
+        if sessions.is_empty() {
+            return Receipt::Storing;
+        }
+        let mut stanza = stanza.clone();
+        if row.archived {
+            let exchange = self.exchange;
+            stanza = exchange.stamp_stored(stanza, self.account, row.id);
+        }
+        for session in sessions {
+            self.hand_row(&session, &stanza, row, directed);
+        }
+        if let Some(session) = resource {
+            self.copy_received(&session, &stanza, Some(row));
         }
         Receipt::Storing
+    }
+
+    /// Gives a message that one session has got to the account's others that want copies
+    /// (XEP-0280). A copy of a row is acknowledged like it.
+    pub(super) fn copy_received(
+        &mut self,
+        session: &Session,
+        stanza: &Stanza,
+        row: Option<Appended>,
+    ) {
+        if self.state.sessions.len() < 2 {
+            return;
+        }
+        let others: Vec<Arc<Session>> = (self.state.sessions.iter())
+            .map(|bound| &bound.session)
+            .filter(|other| other.reference != session.reference && other.is_copied())
+            .map(Arc::clone)
+            .collect();
+        for other in others {
+            let copy = self.exchange.copy(stanza, Direction::Received, &other);
+            match (copy, row) {
+                (Some(copy), Some(row)) => self.hand_row(&other, &copy, row, false),
+                (Some(copy), None) => drop(other.outbox.push(&copy)),
+                (None, _) => {}
+            }
+        }
     }
 
     /// Queues a row for a session, unless that is given the mailbox page by page.
@@ -71,7 +115,7 @@ impl Delivery<'_> {
         &mut self,
         session: &Arc<Session>,
         stanza: &Stanza,
-        row: i64,
+        row: Appended,
         directed: bool,
     ) {
         let Some(bound) = self.state.bound(session.reference) else {
@@ -81,14 +125,14 @@ impl Delivery<'_> {
             return;
         }
         let held = Held::Row {
-            id: row,
-            bytes: size(stanza),
-            brief: false,
+            id: row.id,
+            bytes: row.bytes,
+            brief: row.brief,
             directed,
         };
         // Where it is full it ends, and its device finds the row in the mailbox.
         if session.outbox.push_held(stanza, held) == Push::Queued {
-            bound.handed = bound.handed.max(row);
+            bound.handed = bound.handed.max(row.id);
         }
     }
 
@@ -99,12 +143,7 @@ impl Delivery<'_> {
         received: Timestamp,
         origin: Option<Origin>,
     ) -> Receipt {
-        let flags = if self.exchange.settings.load().archive {
-            Flags::INCOMING | Flags::ARCHIVED
-        } else {
-            Flags::INCOMING
-        };
-        match self.store(stanza, received, origin, flags) {
+        match self.store(stanza, received, origin, Flags::INCOMING) {
             Ok(_) => Receipt::Storing,
             Err(error) => Receipt::Bounced(error),
         }
@@ -118,7 +157,7 @@ impl Delivery<'_> {
         received: Timestamp,
         origin: Option<Origin>,
         flags: Flags,
-    ) -> Result<i64, StanzaError> {
+    ) -> Result<Appended, StanzaError> {
         let stored = self.append(stanza, received, origin.clone(), flags);
         if let (Err(_), Some((session, ticket))) = (&stored, origin) {
             session.settle(ticket);
@@ -132,7 +171,7 @@ impl Delivery<'_> {
         received: Timestamp,
         origin: Option<Origin>,
         flags: Flags,
-    ) -> Result<i64, StanzaError> {
+    ) -> Result<Appended, StanzaError> {
         if self.state.removed || self.account.id < 0 {
             // Nobody will ever read it: the account is gone, or goes with its session.
             return Err(StanzaError::service_unavailable());
@@ -148,6 +187,7 @@ impl Delivery<'_> {
             );
         }
         let row = self.row(stanza, received, origin.as_ref(), flags);
+        let flags = row.flags;
         if let Some((session, _)) = &origin {
             session.storing();
         }
@@ -159,7 +199,12 @@ impl Delivery<'_> {
                     bytes: usage.bytes + bytes,
                 };
                 self.state.last_row = id;
-                Ok(id)
+                Ok(Appended {
+                    id,
+                    bytes: size(stanza),
+                    archived: flags.any(Flags::ARCHIVED),
+                    brief: !flags.any(Flags::ARCHIVED | Flags::SENT),
+                })
             }
             Err(busy) => {
                 if let Some((session, _)) = origin {
@@ -180,11 +225,18 @@ impl Delivery<'_> {
     ) -> NewRow {
         let from = stanza.from().unwrap_or_default().into_owned();
         let (mut sender_account, mut place, mut flags) = (0, (0, 0), flags);
+        let archives = self.exchange.settings.load().archive && self.exchange.kept(stanza).archive;
+        if archives
+            && Jid::parse_tolerant(&from)
+                .is_ok_and(|from| self.account.archives_by(&self.state.roster, &from))
+        {
+            flags = flags | Flags::ARCHIVED;
+        }
         if let Some((session, _)) = origin
             && session.account.id >= 0
         {
             (sender_account, place) = (session.account.id, session.place());
-            if flags.any(Flags::ARCHIVED) {
+            if archives && self.is_archived_by(&session.account) {
                 flags = flags | Flags::SENT;
             }
         }
@@ -200,6 +252,15 @@ impl Delivery<'_> {
             body: stanza.bytes().clone(),
             from,
         }
+    }
+
+    /// Whether the sender's account shows the message in its archive. Its roster is asked only
+    /// where it is this account's own, whose lock is held: two are never taken at once.
+    fn is_archived_by(&self, sender: &Arc<Account>) -> bool {
+        if Arc::ptr_eq(sender, self.account) {
+            return sender.archives_by(&self.state.roster, &self.account.jid);
+        }
+        sender.archives_unlocked(&self.account.jid)
     }
 
     fn when_stored(

@@ -13,6 +13,7 @@ CREATE TABLE stream (
     acknowledged BIGINT  NOT NULL,
     cursor       BIGINT  NOT NULL,
     interested   INTEGER NOT NULL,
+    copied       INTEGER NOT NULL,
     presence     BLOB,
     presence_at  BIGINT  NOT NULL
 );

@@ -104,7 +104,7 @@ impl Outbox {
     /// The connection is gone. Messages leave the queue: they are read from the mailbox at
     /// resumption. `store` is given each that lives in memory only and says the row it became.
     /// Returns messages that were for this resource alone, for the account's other sessions.
-    pub fn sleep(&self, mut store: impl FnMut(&Bytes, &Held) -> Option<i64>) -> Vec<(i64, Bytes)> {
+    pub fn sleep(&self, mut store: impl FnMut(&Bytes, &Held) -> Option<i64>) -> Vec<(Bytes, Held)> {
         let mut inner = self.inner.lock();
         inner.probe = None;
         inner.inactive = false;
@@ -117,7 +117,7 @@ impl Outbox {
                 ..
             } => {
                 if *is_directed && !stanza.is_empty() {
-                    directed.push((*id, stanza.clone()));
+                    directed.push((stanza.clone(), held.clone()));
                 }
                 Some(*id)
             }

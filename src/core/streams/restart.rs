@@ -50,7 +50,7 @@ impl Exchange {
     /// Takes up the streams that an earlier process wrote down. Returns how many.
     pub async fn load_streams(self: &Arc<Self>) -> Result<usize, DbError> {
         const STREAMS: &str = "SELECT id, account, resource, secret, agent_id, software, device, \
-            lang, max, handled, acknowledged, cursor, interested, presence, presence_at FROM stream";
+            lang, max, handled, acknowledged, cursor, interested, presence, presence_at, copied FROM stream";
         const PARTS: &str =
             "SELECT stream, kind, mailbox, body FROM stream_part ORDER BY stream, place";
         let mut parts: HashMap<i64, Vec<Row>> = HashMap::new();
@@ -94,6 +94,7 @@ impl Exchange {
         ));
         let handled = u32::try_from(row.int(9)?).unwrap_or(0);
         session.restore(row.int(0)?, handled);
+        session.set_copied(row.bool(15)?);
         let presence = self.presence(row)?;
         let cursor = row.int(11)?;
         let mut bound = Bound {
@@ -172,8 +173,8 @@ fn read_parts(row: &Row, parts: Vec<Row>) -> Result<(Asleep, Vec<Jid>), DbError>
 /// The statements for one stream; none if its session has ended.
 fn written(id: i64, session: &Session, max: u64) -> Vec<Statement> {
     const STREAM: &str = "INSERT INTO stream (id, account, resource, secret, agent_id, software, \
-        device, lang, max, handled, acknowledged, cursor, interested, presence, presence_at) \
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+        device, lang, max, handled, acknowledged, cursor, interested, presence, presence_at, copied) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
     const PART: &str = "INSERT INTO stream_part (stream, place, kind, mailbox, body) \
                         VALUES (?1, ?2, ?3, ?4, ?5)";
     let asleep = session.outbox.asleep();
@@ -201,6 +202,7 @@ fn written(id: i64, session: &Session, max: u64) -> Vec<Statement> {
             .map(|presence| presence.stanza.bytes().clone())
             .into(),
         presence.map_or(0, |presence| presence.received.0).into(),
+        session.is_copied().into(),
     ];
     let unacknowledged = asleep.untaken.into_iter();
     let unacknowledged = unacknowledged.map(|(row, stanza)| (UNACKNOWLEDGED, row, stanza));

@@ -8,21 +8,35 @@ use minidom::Element;
 use super::{Envelope, Framed, Kind, Namespace, Source, Span, Stanza};
 use crate::dom;
 use crate::framing::{self, Reason};
+use crate::jid::Jid;
 
 /// Bytes that are not one element that could stand in a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a stanza: {0}")]
 pub struct ParseError(pub Reason);
 
-/// A child that a stanza may not bring along: what only the server itself may say (XEP-0359 §6).
+/// A child that a stanza may not bring along: what only the server itself may say.
 #[derive(Clone, Copy, Debug)]
 pub struct Strip<'a> {
     /// The namespace of the child.
     pub namespace: &'a str,
     /// Its local name.
     pub name: &'a str,
-    /// The value of its `by` attribute.
-    pub by: &'a str,
+    /// The address in its `by` attribute, in its prepared form; `None`: whatever it is by.
+    pub by: Option<&'a str>,
+}
+
+impl Strip<'_> {
+    fn is_met_by(&self, child: &Element) -> bool {
+        // Another spelling of the address is still that address to whoever reads it.
+        let same = |own: &str, by: &str| {
+            by == own || Jid::parse_tolerant(by).is_ok_and(|jid| jid.as_str() == own)
+        };
+        child.is(self.name, self.namespace)
+            && self
+                .by
+                .is_none_or(|own| child.attr("by").is_some_and(|by| same(own, by)))
+    }
 }
 
 impl Stanza {
@@ -66,34 +80,33 @@ impl<B: Source> Framed<B> {
         })
     }
 
-    /// [`Self::stamp`] without the children in `strip`. A stanza that has such children is made
-    /// anew from its DOM.
+    /// The stanza without the children in `strip`; `None` if it has none of them. One that may have
+    /// some is made into a DOM, any other costs a look at the set of its children.
     #[must_use]
-    pub fn stamp_without(
-        &self,
-        from: &str,
-        default_lang: Option<&str>,
-        strip: &[Strip<'_>],
-    ) -> Stanza {
+    pub fn without(&self, strip: &[Strip<'_>]) -> Option<Stanza> {
         let is_suspect = strip.iter().any(|strip| {
             let bit = super::Children::classify(strip.name.as_bytes(), strip.namespace.as_bytes());
             self.children().intersects(bit)
         });
         if !is_suspect {
-            return self.stamp(from, default_lang);
+            return None;
         }
         let mut element = self.to_element();
+        let nodes = element.take_nodes();
+        let before = nodes.len();
         let is_kept = |node: &minidom::Node| {
-            !node.as_element().is_some_and(|child| {
-                strip.iter().any(|strip| {
-                    child.is(strip.name, strip.namespace) && child.attr("by") == Some(strip.by)
-                })
-            })
+            !node
+                .as_element()
+                .is_some_and(|child| strip.iter().any(|strip| strip.is_met_by(child)))
         };
-        for node in element.take_nodes().into_iter().filter(is_kept) {
-            element.append_node(node);
+        let kept: Vec<_> = nodes.into_iter().filter(is_kept).collect();
+        if kept.len() == before {
+            return None;
         }
-        Stanza::from_element(&element).stamp(from, default_lang)
+        kept.into_iter().for_each(|node| {
+            element.append_node(node);
+        });
+        Some(Stanza::from_element(&element))
     }
 
     /// The stanza addressed to somebody else.
@@ -109,6 +122,9 @@ impl<B: Source> Framed<B> {
     /// A copy that stands on its own.
     #[must_use]
     pub fn to_stanza(&self) -> Stanza {
+        if let Some(bytes) = self.source.shared().filter(|_| self.stands_alone()) {
+            return Stanza::from_parts(bytes, self.envelope.clone());
+        }
         self.rewrite(&Edits::default())
     }
 
@@ -140,6 +156,11 @@ impl<B: Source> Framed<B> {
         out.extend_from_slice(xml.as_bytes());
         out.extend_from_slice(&end_tag);
         Stanza::from_parts(Bytes::from(out), envelope)
+    }
+
+    /// Whether nothing outside of it is needed to read it in a `jabber:client` stream.
+    fn stands_alone(&self) -> bool {
+        self.envelope.header_prefixes == 0 && !self.envelope.is_prefixed()
     }
 
     fn rewrite(&self, edits: &Edits<'_>) -> Stanza {

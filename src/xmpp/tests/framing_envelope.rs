@@ -172,27 +172,40 @@ fn a_prefixed_root_is_made_plain() {
 
 #[test]
 fn forged_children_are_stripped() {
-    let strip = [Strip {
-        namespace: "urn:xmpp:sid:0",
-        name: "stanza-id",
-        by: "me@x",
-    }];
-    let stamp = |xml: &str| {
-        let stanza = with_frame(HEADER, xml, |frame| frame.stamp_without("a", None, &strip));
-        stanza.as_xml().to_owned()
+    let strip = [
+        Strip {
+            namespace: "urn:xmpp:sid:0",
+            name: "stanza-id",
+            by: Some("me@x"),
+        },
+        Strip {
+            namespace: "urn:xmpp:carbons:2",
+            name: "sent",
+            by: None,
+        },
+    ];
+    let without = |xml: &str| {
+        let stanza = Stanza::parse(xml.to_owned().into()).unwrap();
+        stanza
+            .without(&strip)
+            .map(|stanza| stanza.as_xml().to_owned())
     };
-    assert_eq!(
-        stamp(
-            "<message><stanza-id xmlns='urn:xmpp:sid:0' by='me@x' id='1'/><body>b</body>\
-             <stanza-id xmlns='urn:xmpp:sid:0' by='you@x' id='2'/></message>"
-        ),
-        "<message from='a'><body>b</body>\
-         <stanza-id xmlns='urn:xmpp:sid:0' by='you@x' id='2'/></message>"
+    let own = |by: &str| format!("<stanza-id xmlns='urn:xmpp:sid:0' by='{by}' id='1'/>");
+    let others =
+        "<message><body>b</body><stanza-id xmlns='urn:xmpp:sid:0' by='you@x' id='2'/></message>";
+    for by in ["me@x", "Me@X", "me&#x40;x"] {
+        let forged = others.replace("<body>", &(own(by) + "<body>"));
+        assert_eq!(without(&forged).as_deref(), Some(others), "{by}");
+    }
+    let carbon = "<message><sent xmlns='urn:xmpp:carbons:2' by='any'><x/></sent></message>";
+    assert_eq!(without(carbon).as_deref(), Some("<message/>"));
+    assert_eq!(without(others), None);
+    assert_eq!(without("<message><body  /></message>"), None);
+    let deeper = format!(
+        "<message><body/><x xmlns='urn:x'>{}</x></message>",
+        own("me@x")
     );
-    assert_eq!(
-        stamp("<message><body  /></message>"),
-        "<message from='a'><body  /></message>"
-    );
+    assert_eq!(without(&deeper), None, "only children count");
 }
 
 #[test]

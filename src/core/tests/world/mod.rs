@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use waxwing_core::accounts::Accounts;
 use waxwing_core::binding::Binding;
 use waxwing_core::clock::{Clock, Ids, SystemClock, SystemIds};
-use waxwing_core::db::{Database, Options};
+use waxwing_core::db::{Database, Migrations, Options};
 use waxwing_core::exchange::Receipt;
 use waxwing_core::mailbox_store::{self, Mailbox};
 use waxwing_core::outbox::Wake;
@@ -51,8 +51,14 @@ pub fn ids(session: &Session) -> Vec<String> {
 
 impl World {
     pub async fn new() -> World {
+        World::with(Powers::default(), Vec::new()).await
+    }
+
+    /// With extensions and their tables.
+    pub async fn with(powers: Powers, tables: Vec<Migrations>) -> World {
         let directory = tempfile::tempdir().unwrap();
-        let migrations = [MIGRATIONS, mailbox_store::MIGRATIONS];
+        let mut migrations = vec![MIGRATIONS, mailbox_store::MIGRATIONS];
+        migrations.extend(tables);
         let path = directory.path().join("test.db");
         let database = Database::open(&path, &migrations, &Options::default()).unwrap();
         let (clock, ids): (Arc<dyn Clock>, Arc<dyn Ids>) = (
@@ -73,8 +79,8 @@ impl World {
             accounts: accounts.unwrap(),
             database,
             registry: Registry::default(),
-            iq_table: IqTable::new(&[]).unwrap(),
-            powers: Powers::default(),
+            iq_table: IqTable::new(&powers.answer).unwrap(),
+            powers,
             clock,
             ids,
             epoch: 1,

@@ -1,0 +1,266 @@
+//! XEP-0313: Message Archive Management (version 1.1.3)
+//!
+//! Supported: queries of one's own archive with every field of §4.1, pages both ways and flipped,
+//! the form, metadata. Pages hold at most 250 messages and what fits into the queue of the session.
+//! Groupchat messages are not in it, and its ids are not unpredictable: they hold the time of
+//! acceptance.
+
+mod query;
+mod walk;
+
+use std::sync::Arc;
+
+use minidom::Element;
+use waxwing_core::account::Account;
+use waxwing_core::clock::Timestamp;
+use waxwing_core::db::DbError;
+use waxwing_core::mailbox_store::{StoredRow, id_at};
+use waxwing_core::outbox::{Outbox, Push};
+use waxwing_core::powers::{
+    Answer, Answered, Boxed, Claim, Extension, Inline, Keep, Kept, Place, Query, Specification,
+    Verb,
+};
+use waxwing_core::{Exchange, Session};
+use waxwing_xmpp::builder::With;
+use waxwing_xmpp::dom::{escape_attr, serialize};
+use waxwing_xmpp::stanza::{Children, Forward};
+use waxwing_xmpp::{Stanza, StanzaError};
+
+use crate::xep_0059_rsm as rsm;
+use crate::xep_0359_stanza_ids::archive_id;
+
+use query::Wish;
+use walk::{Page, Walk};
+
+/// The namespace.
+pub const NS: &str = "urn:xmpp:mam:2";
+
+/// Messages on a page where the client says nothing.
+const USUAL_PAGE: usize = 50;
+/// Messages on a page, and ids that can be asked for at once.
+const LARGEST_PAGE: usize = 250;
+/// Counting a whole result stops here, and then nothing is said of it.
+const COUNTED: u64 = 100_000;
+
+/// See the [module](self).
+pub struct MessageArchive;
+
+impl Extension for MessageArchive {
+    fn specification(&self) -> Specification {
+        Specification {
+            number: "XEP-0313",
+            title: "Message Archive Management",
+            version: "1.1.3",
+            features: &[
+                (Place::Account, NS),
+                (Place::Account, "urn:xmpp:mam:2#extended"),
+                (Place::Account, "urn:xmpp:mam:2#groupchat-field"),
+            ],
+        }
+    }
+}
+
+impl Keep for MessageArchive {
+    /// §6.1.1: an archive is of conversations. What a node publishes can be had from the node.
+    fn keep(&self, message: &Stanza) -> Option<Kept> {
+        let children = message.children();
+        let is_event =
+            children.intersects(Children::PUBSUB_EVENT) && !children.intersects(Children::BODY);
+        is_event.then_some(Kept {
+            queue: true,
+            archive: false,
+        })
+    }
+}
+
+impl Answer for MessageArchive {
+    fn claims(&self) -> &'static [Claim] {
+        &[
+            (Verb::Set, Place::Account, NS, "query"),
+            (Verb::Get, Place::Account, NS, "query"),
+            (Verb::Get, Place::Account, NS, "metadata"),
+        ]
+    }
+
+    fn answer<'a>(&'a self, exchange: &'a Arc<Exchange>, query: Query) -> Boxed<'a, Answered> {
+        Box::pin(async move {
+            if !query.is_own() {
+                // §9.1.
+                return Err(StanzaError::forbidden());
+            }
+            match (query.verb, query.payload.name()) {
+                (Verb::Get, "metadata") => Ok(Some(metadata(exchange, &query.account).await?)),
+                (Verb::Get, _) => Ok(Some(query::form())),
+                (Verb::Set, _) => search(exchange, &query).await,
+            }
+        })
+    }
+}
+
+/// §4. The results are queued for the session before the answer is.
+async fn search(exchange: &Exchange, query: &Query) -> Answered {
+    let wish = Wish::of(&query.payload)?;
+    let (mailbox, account) = (&exchange.mailbox, query.account.id);
+    let named = wish.named();
+    if mailbox.archive_rows(account, &named).await?.len() < named.len() {
+        // §4.1.3 and §4.3.2.
+        return Err(StanzaError::item_not_found());
+    }
+    if wish.page.max == Some(0) {
+        return Ok(Some(count(exchange, account, &wish).await?));
+    }
+    let mut walk = Walk::new(
+        &wish,
+        query.account.jid.as_str(),
+        room(&query.session.outbox),
+    );
+    if !wish.ids.is_empty() {
+        let mut rows = mailbox.archive_rows(account, &wish.ids).await?;
+        rows.retain(|row| walk.filter.after < row.id && row.id < walk.filter.before);
+        walk.take(rows);
+        walk.take(Vec::new());
+    }
+    while let Some(limit) = walk.asks_for() {
+        let rows = mailbox.archive_page(account, &walk.filter, walk.is_backwards, limit);
+        walk.take(rows.await?);
+    }
+    let page = walk.page()?;
+    if !send(&query.session, &wish, &page.rows) {
+        // Its stream is ending.
+        return Err(StanzaError::service_unavailable());
+    }
+    Ok(Some(finish(&wish, &page)))
+}
+
+/// Bytes of results that may be queued: half of what is free, so that a page never fills the queue,
+/// whatever else comes meanwhile.
+fn room(outbox: &Outbox) -> usize {
+    outbox.max_bytes().saturating_sub(outbox.queued_bytes()) / 2
+}
+
+/// False: the session takes nothing more.
+fn send(session: &Session, wish: &Wish, rows: &[StoredRow]) -> bool {
+    let queued = |row: &StoredRow| session.outbox.push(&result(session, wish, row)) == Push::Queued;
+    if wish.is_flipped {
+        // §4.3.4: the same page, the newest first.
+        rows.iter().rev().all(queued)
+    } else {
+        rows.iter().all(queued)
+    }
+}
+
+/// §4.2.
+fn result(session: &Session, wish: &Wish, row: &StoredRow) -> Stanza {
+    let mut attributes = format!(" id='{}'", archive_id(row.id));
+    if let Some(query) = &wish.queryid {
+        attributes.push_str(&format!(" queryid='{}'", escape_attr(query)));
+    }
+    let stamp = time_of(row.id).to_xep_0082();
+    let forward = Forward {
+        from: session.account.jid.as_str(),
+        to: session.jid.as_str(),
+        kind: None,
+        name: "result",
+        namespace: NS,
+        attributes: &attributes,
+        before: &format!("<delay xmlns='urn:xmpp:delay' stamp='{stamp}'/>"),
+    };
+    forward.message(&row.body)
+}
+
+/// §4.3.2.
+fn finish(wish: &Wish, page: &Page) -> Element {
+    let ends = page.rows.first().zip(page.rows.last());
+    let is_first = wish.page.start == rsm::Start::First;
+    let is_whole = page.is_complete && (is_first || wish.page.start == rsm::Start::Last);
+    let answer = rsm::Answer {
+        ends: ends.map(|(first, last)| (archive_id(first.id), archive_id(last.id))),
+        index: (is_first || is_whole).then_some(0),
+        count: is_whole.then_some(page.rows.len() as u64),
+    };
+    fin(page.is_complete, &answer)
+}
+
+/// XEP-0059 §2.7: the number of messages without the messages.
+async fn count(exchange: &Exchange, account: i64, wish: &Wish) -> Result<Element, StanzaError> {
+    let count = match wish.counted() {
+        Some(filter) => exchange
+            .mailbox
+            .archive_count(account, &filter, COUNTED)
+            .await
+            .map(|count| Some(count).filter(|count| *count < COUNTED))?,
+        None => None,
+    };
+    let answer = rsm::Answer {
+        count,
+        ..rsm::Answer::default()
+    };
+    Ok(fin(count == Some(0), &answer))
+}
+
+fn fin(is_complete: bool, answer: &rsm::Answer) -> Element {
+    let mut fin = Element::builder("fin", NS);
+    if is_complete {
+        fin = fin.with("complete", "true");
+    }
+    fin.append(answer.to_element()).build()
+}
+
+impl Inline for MessageArchive {
+    fn bind_feature(&self) -> &'static str {
+        NS
+    }
+
+    fn bound<'a>(
+        &'a self,
+        _: &'a Arc<Exchange>,
+        _: &'a Arc<Session>,
+        _: &'a Element,
+    ) -> Boxed<'a, Option<String>> {
+        Box::pin(std::future::ready(None))
+    }
+
+    /// A client that has just bound knows at once what it has missed (XEP-0313 §8).
+    fn always<'a>(
+        &'a self,
+        exchange: &'a Arc<Exchange>,
+        session: &'a Arc<Session>,
+    ) -> Boxed<'a, Option<String>> {
+        Box::pin(async move {
+            if session.account.id < 0 {
+                return None;
+            }
+            let metadata = metadata_xml(exchange, &session.account).await;
+            metadata
+                .inspect_err(|error| tracing::error!(%error, "the ends of an archive"))
+                .ok()
+        })
+    }
+}
+
+/// §5: the ends of an account's archive.
+async fn metadata(exchange: &Exchange, account: &Account) -> Result<Element, DbError> {
+    let mut metadata = Element::builder("metadata", NS);
+    if let Some((first, last)) = exchange.mailbox.archive_ends(account.id).await? {
+        for (name, id) in [("start", first), ("end", last)] {
+            let end = Element::builder(name, NS)
+                .with("id", archive_id(id))
+                .with("timestamp", time_of(id).to_xep_0082());
+            metadata = metadata.append(end.build());
+        }
+    }
+    Ok(metadata.build())
+}
+
+/// When the row with that id was accepted.
+fn time_of(id: i64) -> Timestamp {
+    Timestamp(id / id_at(1))
+}
+
+/// The same as XML, for the answer to a binding (XEP-0386 §4).
+///
+/// # Errors
+/// If the database cannot be asked.
+pub async fn metadata_xml(exchange: &Exchange, account: &Account) -> Result<String, DbError> {
+    Ok(serialize(&metadata(exchange, account).await?))
+}

@@ -1,0 +1,238 @@
+//! Pages against an archive that is a list.
+
+use std::fmt::Write as _;
+
+use minidom::Element;
+use proptest::prelude::*;
+use waxwing_core::mailbox_store::{Flags, peer_hash};
+use waxwing_xmpp::jid::Jid;
+
+use super::*;
+use crate::xep_0059_rsm::Start;
+use crate::xep_0313_mam::NS;
+use crate::xep_0359_stanza_ids::archive_id;
+
+const OWNER: &str = "juliet@x";
+
+/// A message in the archive of the owner: its id, the other side, whether it was sent, its length.
+#[derive(Clone, Debug)]
+struct Entry {
+    id: i64,
+    peer: &'static str,
+    is_sent: bool,
+    text: usize,
+}
+
+impl Entry {
+    fn row(&self) -> StoredRow {
+        let own = "juliet@x/balcony";
+        let (from, to) = if self.is_sent {
+            (own, self.peer)
+        } else {
+            (self.peer, own)
+        };
+        let text = "t".repeat(self.text);
+        StoredRow {
+            id: self.id,
+            from: from.to_owned(),
+            flags: Flags::ARCHIVED,
+            body: format!("<message from='{from}' to='{to}'><body>{text}</body></message>").into(),
+        }
+    }
+}
+
+/// What the database would answer.
+fn read(archive: &[Entry], filter: &Filter, backwards: bool, limit: usize) -> Vec<StoredRow> {
+    let bare = |peer: &str| peer.split('/').next().unwrap_or_default().to_owned();
+    let mut found: Vec<_> = archive
+        .iter()
+        .filter(|entry| filter.after < entry.id && entry.id < filter.before)
+        .filter(|entry| {
+            filter
+                .with
+                .is_none_or(|with| peer_hash(&bare(entry.peer)) == with)
+        })
+        .map(Entry::row)
+        .collect();
+    if backwards {
+        found.drain(..found.len().saturating_sub(limit));
+    } else {
+        found.truncate(limit);
+    }
+    found
+}
+
+/// A query for messages with somebody, a page of `max` from `start`.
+fn wish(with: Option<&str>, max: usize, start: &Start) -> Wish {
+    let mut xml =
+        format!("<query xmlns='{NS}'><set xmlns='http://jabber.org/protocol/rsm'><max>{max}</max>");
+    let _ = match start {
+        Start::First => Ok(()),
+        Start::Last => write!(xml, "<before/>"),
+        Start::After(id) => write!(xml, "<after>{id}</after>"),
+        Start::Before(id) => write!(xml, "<before>{id}</before>"),
+    };
+    xml += "</set><x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'><value>urn:xmpp:mam:2</value></field>";
+    if let Some(with) = with {
+        let _ = write!(xml, "<field var='with'><value>{with}</value></field>");
+    }
+    xml += "</x></query>";
+    Wish::of(&xml.parse::<Element>().unwrap()).unwrap()
+}
+
+fn page(archive: &[Entry], wish: &Wish, room: usize) -> Page {
+    let mut walk = Walk::new(wish, OWNER, room);
+    while let Some(limit) = walk.asks_for() {
+        let rows = read(archive, &walk.filter, walk.is_backwards, limit);
+        walk.take(rows);
+    }
+    walk.page().unwrap()
+}
+
+/// Every page in turn, as a client asks for them; the ids of each.
+fn pages(
+    archive: &[Entry],
+    with: Option<&str>,
+    max: usize,
+    room: usize,
+    backwards: bool,
+) -> Vec<Vec<i64>> {
+    let mut start = if backwards { Start::Last } else { Start::First };
+    let mut pages = Vec::new();
+    loop {
+        let page = page(archive, &wish(with, max, &start), room);
+        let ids: Vec<i64> = page.rows.iter().map(|row| row.id).collect();
+        let ends = ids.first().copied().zip(ids.last().copied());
+        pages.push(ids);
+        match ends {
+            Some((first, last)) if !page.is_complete => {
+                start = if backwards {
+                    Start::Before(archive_id(first))
+                } else {
+                    Start::After(archive_id(last))
+                };
+            }
+            _ => return pages,
+        }
+    }
+}
+
+fn archives() -> impl Strategy<Value = Vec<Entry>> {
+    let peers = prop::sample::select(vec![
+        "romeo@x/orchard",
+        "romeo@x/street",
+        "romeo@x",
+        "nurse@x/a",
+        "juliet@x/balcony",
+    ]);
+    let entry = (1..1000_i64, peers, any::<bool>(), 0..400_usize);
+    prop::collection::vec(entry, 0..200).prop_map(|entries| {
+        let mut id = 0;
+        let grow = entries.into_iter().map(|(step, peer, is_sent, text)| {
+            id += step;
+            Entry {
+                id,
+                peer,
+                is_sent,
+                text,
+            }
+        });
+        grow.collect()
+    })
+}
+
+proptest! {
+    #[test]
+    fn pages_are_the_whole_without_doubles_either_way(
+        archive in archives(),
+        with in prop::option::of(prop::sample::select(vec!["romeo@x", "romeo@x/orchard", "juliet@x", "paris@x"])),
+        max in 1..30_usize,
+        room in 0..8000_usize,
+    ) {
+        let is_met = |entry: &&Entry| with.is_none_or(|with| {
+            entry.peer == with || (!with.contains('/') && entry.peer.starts_with(&format!("{with}/")))
+        });
+        let whole: Vec<i64> = archive.iter().filter(is_met).map(|entry| entry.id).collect();
+        let forwards = pages(&archive, with, max, room, false);
+        prop_assert_eq!(forwards.concat(), whole.clone());
+        let mut backwards = pages(&archive, with, max, room, true);
+        backwards.reverse();
+        prop_assert_eq!(backwards.concat(), whole);
+        for page in forwards.iter().chain(&backwards) {
+            prop_assert!(page.len() <= max);
+        }
+    }
+}
+
+fn archive(length: i64) -> Vec<Entry> {
+    let entry = |id| Entry {
+        id,
+        peer: "romeo@x/orchard",
+        is_sent: id % 2 == 0,
+        text: 100,
+    };
+    (1..=length).map(entry).collect()
+}
+
+fn size(archive: &[Entry], max: usize, room: usize) -> (usize, bool) {
+    let page = page(archive, &wish(None, max, &Start::First), room);
+    (page.rows.len(), page.is_complete)
+}
+
+#[test]
+fn a_page_is_complete_when_nothing_is_beyond() {
+    let archive = archive(10);
+    let plenty = usize::MAX;
+    assert_eq!(size(&archive, 9, plenty), (9, false));
+    assert_eq!(size(&archive, 10, plenty), (10, true));
+    assert_eq!(size(&archive, 11, plenty), (10, true));
+    assert_eq!(size(&[], 11, plenty), (0, true));
+}
+
+#[test]
+fn a_page_ends_where_there_is_no_room_and_holds_one_at_least() {
+    let archive = archive(10);
+    assert_eq!(size(&archive, 10, 3 * 800), (3, false));
+    assert_eq!(size(&archive, 10, 0), (1, false));
+    assert_eq!(size(&archive[9..], 10, 0), (1, true));
+}
+
+#[test]
+fn a_search_for_a_full_address_gives_up_some_time() {
+    let archive = archive(LOOKED_AT as i64 + 1000);
+    let nobody = wish(Some("romeo@x/nowhere"), 10, &Start::First);
+    let mut walk = Walk::new(&nobody, OWNER, usize::MAX);
+    while let Some(limit) = walk.asks_for() {
+        let rows = read(&archive, &walk.filter, walk.is_backwards, limit);
+        walk.take(rows);
+    }
+    assert!(walk.looked_at <= LOOKED_AT + CHUNK);
+    assert_eq!(
+        walk.page().unwrap_err().condition.name(),
+        "resource-constraint"
+    );
+}
+
+#[test]
+fn messages_to_oneself_are_found_by_the_own_address_alone() {
+    let test = |with: &str| Test {
+        with: Jid::parse(with).unwrap(),
+        owner: OWNER.to_owned(),
+    };
+    let row = |peer, is_sent| {
+        let entry = Entry {
+            id: 1,
+            peer,
+            is_sent,
+            text: 0,
+        };
+        entry.row()
+    };
+    let own = row("juliet@x/chamber", true);
+    let others = row("romeo@x/orchard", true);
+    assert!(test("juliet@x").passes(&own) && test("juliet@x/chamber").passes(&own));
+    assert!(test("juliet@x/balcony").passes(&own) && !test("juliet@x/attic").passes(&own));
+    assert!(!test("juliet@x").passes(&others) && !test("juliet@x/balcony").passes(&others));
+    assert!(test("romeo@x").passes(&others) && test("romeo@x/orchard").passes(&others));
+    assert!(!test("romeo@x/street").passes(&others));
+}
