@@ -28,7 +28,8 @@ impl Extension for StreamManagement {
 
 impl Stream for StreamManagement {
     fn feature(&self, _: &Exchange, facts: StreamFacts) -> Option<String> {
-        facts.authenticated.then(|| sm::FEATURE.to_owned())
+        // A client that enabled it in Bind 2 is not to do so again.
+        (facts.authenticated && !facts.managed).then(|| sm::FEATURE.to_owned())
     }
 }
 

@@ -38,6 +38,11 @@ impl Fresh {
         }
     }
 
+    /// The session.
+    pub(super) fn session(&self) -> Option<&Session> {
+        self.session.as_deref()
+    }
+
     /// The full JID.
     pub(super) fn jid(&self) -> &str {
         self.session

@@ -112,7 +112,7 @@ impl Negotiation {
                 self.reader.restart();
                 self.open = false;
                 self.expect_header().await?;
-                self.send(self.features_after_login(false)).await?;
+                self.send(self.features_after_login(None)).await?;
                 self.bind(&authenticated).await?
             }
             Login::Features(authenticated) => self.bind(&authenticated).await?,
@@ -232,6 +232,7 @@ impl Negotiation {
         StreamFacts {
             secure,
             authenticated,
+            managed: false,
             peer: self.peer,
         }
     }
@@ -256,14 +257,17 @@ impl Negotiation {
         self.send(features).await
     }
 
-    /// The features of a stream whose client is authenticated, and bound if `bound` says so.
-    pub(crate) fn features_after_login(&self, bound: bool) -> String {
-        let bind = if bound {
+    /// The features of a stream whose client is authenticated, and may have a session.
+    pub(crate) fn features_after_login(&self, bound: Option<&Session>) -> String {
+        let bind = if bound.is_some() {
             String::new()
         } else {
             format!("<bind xmlns='{}'/>", ns::BIND)
         };
-        let more = self.extension_features(self.facts(true));
+        let more = self.extension_features(StreamFacts {
+            managed: bound.is_some_and(|session| session.stream() != 0),
+            ..self.facts(true)
+        });
         format!("<stream:features>{bind}{more}</stream:features>")
     }
 

@@ -40,7 +40,7 @@ impl Negotiation {
             session = self.bind2(&proved.who, bind).await;
         }
         let Some((fresh, told)) = session else {
-            let features = self.features_after_login(false);
+            let features = self.features_after_login(None);
             let identity = proved.who.jid().as_str();
             let success = success(&proved, identity, &(more + &token));
             self.send(success + &features).await?;
@@ -52,7 +52,7 @@ impl Negotiation {
         let features = if is_resumed {
             String::new()
         } else {
-            self.features_after_login(true)
+            self.features_after_login(fresh.session())
         };
         let session = fresh.begin(success + &features);
         Ok(session.map(Login::Bound))

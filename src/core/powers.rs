@@ -221,6 +221,8 @@ pub struct StreamFacts {
     pub secure: bool,
     /// Whether its client is authenticated.
     pub authenticated: bool,
+    /// Whether stream management is enabled, within Bind 2.
+    pub managed: bool,
     /// The client's address, for limits.
     pub peer: std::net::IpAddr,
 }
