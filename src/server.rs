@@ -94,7 +94,10 @@ pub async fn open(config: &Config) -> Result<Arc<Exchange>, ServerError> {
         families,
     )
     .await?;
-    let powers = waxwing_xeps::powers();
+    let mut powers = waxwing_xeps::powers();
+    if !config.archive.enabled {
+        powers = powers.without(waxwing_xeps::OF_THE_ARCHIVE);
+    }
     let settings = config.settings();
     Ok(Arc::new(Exchange {
         domain: settings.domain.clone(),

@@ -111,7 +111,7 @@ async fn set(exchange: &Exchange, query: &Query) -> Result<(), StanzaError> {
         let _state = account.lock();
         let before = account.preferences();
         account.set_preferences(preferences);
-        (before, exchange.database.batch(statements))
+        (before, exchange.database.submit(statements))
     };
     if let Err(error) = written.await {
         account.set_preferences(before.map(Arc::unwrap_or_clone));

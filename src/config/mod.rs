@@ -152,7 +152,7 @@ settings! {
         /// Whether every message is stored before it is delivered, and kept for `retention_days`, so
         /// that each device of an account gets it. If not, it is stored only while nobody has taken
         /// it, and lives in memory as long as its recipient is connected.
-        enabled: bool = true, Kind::Bool, Reload;
+        enabled: bool = true, Kind::Bool, Restart;
     }
 }
 

@@ -371,6 +371,7 @@ impl Powers {
         remove(&mut self.answer, numbers);
         remove(&mut self.describe, numbers);
         remove(&mut self.stream, numbers);
+        remove(&mut self.inline, numbers);
         self.archive = self
             .archive
             .filter(|power| !numbers.contains(&power.specification().number));

@@ -16,8 +16,9 @@ pub const TLS: &str = "urn:ietf:params:xml:ns:xmpp-tls";
 /// The namespace of resource binding, RFC 6120 §7.
 pub const BIND: &str = "urn:ietf:params:xml:ns:xmpp-bind";
 /// The namespace of pings, XEP-0199.
-pub const SM: &str = "urn:xmpp:sm:3";
 pub const PING: &str = "urn:xmpp:ping";
+/// The namespace of stream management.
+pub const SM: &str = "urn:xmpp:sm:3";
 
 /// What a stream brings.
 #[derive(Clone, Debug)]
