@@ -37,7 +37,7 @@ relay-1     $all    plain         relay --seconds $seconds
 relay-8     $all    plain         relay --window 8 --seconds $seconds
 relay-2000  $all    plain         relay --pairs 2000 --seconds $seconds
 relay-tls   $xmpp   tls           relay --seconds $seconds
-relay-sm    $peers  plain         relay --sm --seconds $seconds
+relay-sm    $xmpp   accounts      relay --sm --seconds $seconds
 latency     $all    plain         latency --seconds $seconds
 login       $xmpp   accounts-tls  login --seconds $seconds
 presence    $xmpp   accounts      presence --seconds $seconds

@@ -37,6 +37,9 @@ fn relay_counts_every_message() {
     check(&server.run(&[&scenario[..], &SHORT].concat()));
     check(&server.run(&[&scenario[..], &["--window", "8"], &SHORT].concat()));
     check(&server.run_with_accounts(&[&scenario[..], &SHORT].concat()));
+    check(&server.run(&[&scenario[..], &["--sm"], &SHORT].concat()));
+    let accounts = ["--sm", "--prefix", "managed"];
+    check(&server.run_with_accounts(&[&scenario[..], &accounts, &SHORT].concat()));
 }
 
 #[test]
@@ -95,12 +98,10 @@ fn presence_reaches_every_contact() {
     assert!(run.verdict("arrived") as f64 >= 36.0 + run.figure("presences"));
 }
 
-/// The server has no rooms and no stream management yet: these become runs like the others.
+/// The server has no rooms yet: this becomes a run like the others.
 #[test]
 fn what_the_server_does_not_have_is_named() {
     let server = Waxwing::start();
     let run = server.run(&["muc", "--occupants", "3"]);
     run.assert_failed("no room (XEP-0045) at conference.localhost");
-    let run = server.run(&["relay", "--pairs", "2", "--sm"]);
-    run.assert_failed("the server does not offer stream management");
 }
