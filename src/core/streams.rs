@@ -136,7 +136,8 @@ impl Exchange {
                 (count + 1, bytes + u64::from(row.bytes))
             });
             state.forget_stored(count, bytes);
-            if last >= state.last_row {
+            // Not known until something comes: what waited when the account was loaded may be newer.
+            if state.last_row != 0 && last >= state.last_row {
                 // Some may have gone to one device only, and count no more.
                 state.mailbox = crate::account::Usage::default();
             }
