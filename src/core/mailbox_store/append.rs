@@ -39,8 +39,14 @@ impl Mailbox {
         ];
         let mailbox = self.clone();
         let settle = move |result: Result<(), DbError>| {
-            mailbox.settled(id, result.is_ok());
-            done(id, result);
+            if result.is_ok() {
+                mailbox.settled(id, true);
+                done(id, result);
+            } else {
+                // Whoever has it in an outbox withdraws it before the watermark passes it.
+                done(id, result);
+                mailbox.settled(id, false);
+            }
         };
         self.0
             .database

@@ -18,7 +18,12 @@ async fn rows_that_do_not_fit_are_refused_and_the_others_stay_in_order() {
         let row = chat(n % 3 + 1, (n + 1) % 3 + 1, &text);
         let id = Arc::new(Mutex::new(0));
         let given = Arc::clone(&id);
-        let done = move |_, result: Result<(), DbError>| sender.send((given, result)).unwrap();
+        let watched = mailbox.clone();
+        let done = move |id, result: Result<(), DbError>| {
+            let is_passed = watched.committed() >= id;
+            assert_eq!(is_passed, result.is_ok(), "a failed row is withdrawn first");
+            sender.send((given, result)).unwrap();
+        };
         newest = mailbox.append(row, done).unwrap();
         *id.lock() = newest;
     }
