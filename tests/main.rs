@@ -39,6 +39,7 @@ fn main() -> ExitCode {
     trials.extend(faults::database::trials());
     trials.extend(faults::disk::trials());
     trials.extend(faults::slow_reader::trials());
+    trials.extend(faults::promise::trials());
     trials.extend(limits::trials());
     trials.extend(house::trials());
     let conclusion = libtest_mimic::run(&arguments, trials);
