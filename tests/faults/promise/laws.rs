@@ -364,21 +364,15 @@ impl<'a> Index<'a> {
 
     /// All that the book says of a message, between what happened to the server and to the two.
     fn trail(&self, id: &str) -> String {
-        let concerned: BTreeSet<&str> = self
-            .entries
-            .iter()
-            .filter_map(|entry| match entry {
-                Entry::Client { who, what } if what.message() == Some(id) => Some(who.as_str()),
-                _ => None,
-            })
-            .collect();
+        let sent = self.sent.iter().filter(|(sent, ..)| *sent == id);
+        let concerned: BTreeSet<&str> = sent.flat_map(|(_, from, to)| [*from, *to]).collect();
         let mut trail = String::new();
         for (at, entry) in self.entries.iter().enumerate() {
             let is_shown = match entry {
                 Entry::Ended { .. } => true,
                 Entry::Client { who, what } => {
                     what.message() == Some(id)
-                        || (what.message().is_none() && concerned.contains(who.as_str()))
+                        || (what.message().is_none() && concerned.contains(account(who)))
                 }
             };
             if is_shown {
