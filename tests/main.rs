@@ -11,6 +11,7 @@ mod limits;
 mod registration;
 mod retention;
 mod sasl2;
+mod stream_management;
 mod streams;
 
 use std::path::Path;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
     };
     trials.extend(authentication::trials());
     trials.extend(sasl2::trials());
+    trials.extend(stream_management::trials());
     trials.extend(streams::trials());
     trials.extend(registration::trials());
     trials.extend(retention::trials());
