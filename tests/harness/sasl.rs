@@ -94,7 +94,8 @@ impl Scram {
 
 /// The salted password. Clients keep it, and hundreds of logins in tests must not cost a hash each.
 fn salted(password: &str, salt: &[u8], rounds: u32) -> Outcome<[u8; 32]> {
-    static KNOWN: Mutex<BTreeMap<(String, Vec<u8>, u32), [u8; 32]>> = Mutex::new(BTreeMap::new());
+    type Key = (String, Vec<u8>, u32);
+    static KNOWN: Mutex<BTreeMap<Key, [u8; 32]>> = Mutex::new(BTreeMap::new());
     let key = (password.to_owned(), salt.to_vec(), rounds);
     let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(salted) = known.get(&key) {

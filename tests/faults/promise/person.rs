@@ -332,7 +332,7 @@ impl Person {
             _ => {
                 // Where logins are refused for a registration that a crash undid, the next try
                 // begins with the registration.
-                if !(element.is("failure", SASL) && !self.is_registered) {
+                if self.is_registered || !element.is("failure", SASL) {
                     self.misbehaved(format!("during negotiation: {}", show(element)));
                 }
                 Err(show(element))
