@@ -224,15 +224,15 @@ impl Pair {
                 return false;
             }
         }
-        self.is_held(name) || self.to_server(text)
+        self.is_held(text) || self.to_server(text)
     }
 
     /// Whether the part is kept back. It then never gets further: a connection ends before what
     /// is held is let go.
-    fn is_held(&self, name: &str) -> bool {
+    fn is_held(&self, text: &str) -> bool {
         let mut state = self.shared.state();
         let is_held = state.holds && lock(&self.session).is_counting;
-        if is_held && name == "message" {
+        if is_held && is_message(text) {
             state.held += 1;
             self.shared.changed.notify_all();
         }
@@ -271,7 +271,7 @@ impl Pair {
             }
         }
         let is_written = self.to_client(text);
-        if name == "message" && is_written {
+        if is_message(text) && is_written {
             self.shared.change(|state| state.written += 1);
         }
         is_written
@@ -280,6 +280,11 @@ impl Pair {
 
 fn is_stanza(name: &str) -> bool {
     ["message", "presence", "iq"].contains(&name)
+}
+
+/// Not a mere chat state.
+fn is_message(text: &str) -> bool {
+    name(text) == "message" && text.contains("<body>")
 }
 
 /// The part with another `h`.
