@@ -11,6 +11,7 @@ mod limits;
 mod registration;
 mod retention;
 mod sasl2;
+mod stream_management;
 mod streams;
 
 use std::path::Path;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
     };
     trials.extend(authentication::trials());
     trials.extend(sasl2::trials());
+    trials.extend(stream_management::trials());
     trials.extend(streams::trials());
     trials.extend(registration::trials());
     trials.extend(retention::trials());
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
     trials.extend(faults::database::trials());
     trials.extend(faults::disk::trials());
     trials.extend(faults::slow_reader::trials());
+    trials.extend(faults::promise::trials());
     trials.extend(limits::trials());
     trials.extend(house::trials());
     let conclusion = libtest_mimic::run(&arguments, trials);

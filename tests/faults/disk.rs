@@ -4,11 +4,12 @@ use libtest_mimic::Trial;
 
 use crate::harness::Outcome;
 use crate::harness::client::Client;
+use crate::harness::disk::Disk;
 use crate::harness::server::{Server, ServerOptions};
 use crate::{ensure, trials};
 
 pub fn trials() -> Vec<Trial> {
-    match Server::can_bound_its_disk() {
+    match Disk::can_be_mounted() {
         true => trials![a_full_disk],
         false => {
             eprintln!("faults::disk: skipped, this user may not mount a file system of its own");

@@ -3,4 +3,5 @@
 pub mod database;
 pub mod disk;
 pub mod offline_kill;
+pub mod promise;
 pub mod slow_reader;

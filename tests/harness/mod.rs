@@ -3,6 +3,7 @@
 
 pub mod accounts;
 pub mod client;
+pub mod disk;
 pub mod login;
 pub mod matching;
 pub mod options;

@@ -1,5 +1,8 @@
 //! The client's side of SCRAM-SHA-256, RFC 5802 and RFC 7677, written apart from the server's.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
@@ -67,8 +70,7 @@ impl Scram {
         let rounds: u32 = attribute(server_first, "i")
             .ok_or("no iteration count")?
             .parse()?;
-        let mut salted = [0; 32];
-        pbkdf2::pbkdf2::<Hmac<Sha256>>(self.password.as_bytes(), &salt, rounds, &mut salted)?;
+        let salted = salted(&self.password, &salt, rounds)?;
 
         let bound = [self.gs2.as_bytes(), &self.binding].concat();
         let without_proof = format!("c={},r={nonce}", encode(bound));
@@ -88,6 +90,23 @@ impl Scram {
     pub fn verify(&self, server_last: &str) -> bool {
         attribute(server_last, "v") == Some(&self.server_signature)
     }
+}
+
+/// The salted password. Clients keep it, and hundreds of logins in tests must not cost a hash each.
+fn salted(password: &str, salt: &[u8], rounds: u32) -> Outcome<[u8; 32]> {
+    type Key = (String, Vec<u8>, u32);
+    static KNOWN: Mutex<BTreeMap<Key, [u8; 32]>> = Mutex::new(BTreeMap::new());
+    let key = (password.to_owned(), salt.to_vec(), rounds);
+    let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(salted) = known.get(&key) {
+        return Ok(*salted);
+    }
+    drop(known);
+    let mut salted = [0; 32];
+    pbkdf2::pbkdf2::<Hmac<Sha256>>(password.as_bytes(), salt, rounds, &mut salted)?;
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    known.insert(key, salted);
+    Ok(salted)
 }
 
 /// An attribute of a SCRAM message.

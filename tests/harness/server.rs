@@ -16,6 +16,7 @@ use tempfile::TempDir;
 
 use super::Outcome;
 use super::accounts::{Account, add_user, register};
+use super::disk::Disk;
 pub use super::options::ServerOptions;
 
 /// How long a server may take to start or to stop.
@@ -43,7 +44,7 @@ pub struct Server {
     directory: TempDir,
     process: Option<Process>,
     foreign: Option<Target>,
-    disk_megabytes: Option<u32>,
+    disk: Option<Disk>,
 }
 
 struct Process {
@@ -54,11 +55,16 @@ struct Process {
 impl Server {
     /// Starts a server and waits until it accepts.
     pub fn start(options: &ServerOptions) -> Outcome<Server> {
+        let directory = TempDir::new()?;
+        let disk = match options.disk_megabytes {
+            Some(size) => Some(Disk::mount(size, &directory.path().join("data"))?),
+            None => None,
+        };
         let mut server = Server {
-            directory: TempDir::new()?,
+            directory,
             process: None,
             foreign: None,
-            disk_megabytes: options.disk_megabytes,
+            disk,
         };
         server.configure(options)?;
         server.start_again()?;
@@ -123,7 +129,7 @@ impl Server {
             directory: TempDir::new()?,
             process: None,
             foreign: Some(target),
-            disk_megabytes: None,
+            disk: None,
         })
     }
 
@@ -139,7 +145,7 @@ impl Server {
             .append(true)
             .open(self.directory.path().join("log"))?;
         let mut child = self
-            .launcher()?
+            .launcher()
             .arg("serve")
             .stdout(Stdio::piped())
             .stderr(log)
@@ -167,31 +173,17 @@ impl Server {
         }
     }
 
-    fn launcher(&self) -> Outcome<Command> {
+    fn launcher(&self) -> Command {
         let plain = waxwing(&self.config());
-        let Some(size) = self.disk_megabytes else {
-            return Ok(plain);
-        };
-        let data = self.directory.path().join("data");
-        fs::create_dir_all(&data)?;
-        let mut command = on_small_disk(size, &data);
-        command
-            .arg(plain.get_program())
-            .args(plain.get_args())
-            .stdin(Stdio::null());
-        Ok(command)
+        match &self.disk {
+            Some(disk) => disk.run_on(&plain),
+            None => plain,
+        }
     }
 
-    /// Whether file systems can be mounted for tests.
-    pub fn can_bound_its_disk() -> bool {
-        TempDir::new().is_ok_and(|directory| {
-            let mut command = on_small_disk(1, directory.path());
-            command
-                .arg("true")
-                .stderr(Stdio::null())
-                .status()
-                .is_ok_and(|status| status.success())
-        })
+    /// Its disk, if that is bounded.
+    pub fn disk(&self) -> Outcome<&Disk> {
+        Ok(self.disk.as_ref().ok_or("the disk is not bounded")?)
     }
 
     fn accept(&mut self, ready: &str) -> Outcome {
@@ -240,14 +232,9 @@ impl Server {
 
     /// Its data directory.
     pub fn data(&self) -> PathBuf {
-        let data = self.directory.path().join("data");
-        match (self.disk_megabytes, &self.process) {
-            // Mounted where only that process sees it.
-            (Some(_), Some(process)) => {
-                let root = PathBuf::from(format!("/proc/{}/root", process.child.id()));
-                root.join(data.strip_prefix("/").unwrap_or(&data))
-            }
-            _ => data,
+        match &self.disk {
+            Some(disk) => disk.seen_from_here(),
+            None => self.directory.path().join("data"),
         }
     }
 
@@ -268,7 +255,7 @@ impl Server {
     /// Makes an account with `waxwing user add`.
     pub fn account(&self, name: &str) -> Outcome<Account> {
         let account = Account::named(name, "localhost");
-        match self.disk_megabytes {
+        match self.disk {
             None => add_user(&self.config(), &account)?,
             Some(_) => register(&self.target()?, &account)?,
         }
@@ -360,14 +347,6 @@ pub fn waxwing(config: &Path) -> Command {
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("WAXWING_")) {
         command.env_remove(name);
     }
-    command
-}
-
-/// Runs the command that is appended with a file system of its own at `data`.
-fn on_small_disk(megabytes: u32, data: &Path) -> Command {
-    let mount = format!("mount -t tmpfs -o size={megabytes}m tmpfs \"$0\" && exec \"$@\"");
-    let mut command = Command::new("unshare");
-    command.args(["-m", "sh", "-c", &mount]).arg(data);
     command
 }
 
