@@ -58,16 +58,11 @@ impl Inline for Carbons {
         NS
     }
 
-    fn bound<'a>(
-        &'a self,
-        _: &'a Arc<Exchange>,
-        session: &'a Arc<Session>,
-        request: &'a Element,
-    ) -> Boxed<'a, Option<String>> {
+    fn bound(&self, _: &Exchange, session: &Arc<Session>, request: &Element) -> Option<String> {
         if request.has_child("enable", NS) {
             session.set_copied(true);
         }
-        Box::pin(std::future::ready(None))
+        None
     }
 }
 

@@ -180,9 +180,10 @@ pub(super) async fn bound(
 ) -> String {
     let mut inner = String::new();
     for inline in &exchange.powers.inline {
-        let asked = inline.bound(exchange, session, request).await;
-        inner += &asked.unwrap_or_default();
-        inner += &inline.always(exchange, session).await.unwrap_or_default();
+        inner += &inline.bound(exchange, session, request).unwrap_or_default();
+        if let Some(always) = inline.always(exchange, session) {
+            inner += &always.await.unwrap_or_default();
+        }
     }
     format!("<bound xmlns='{}'>{inner}</bound>", ns::BIND2)
 }

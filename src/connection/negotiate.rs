@@ -232,6 +232,7 @@ impl Negotiation {
         StreamFacts {
             secure,
             authenticated,
+            bound: false,
             managed: false,
             peer: self.peer,
         }
@@ -265,6 +266,7 @@ impl Negotiation {
             format!("<bind xmlns='{}'/>", ns::BIND)
         };
         let more = self.extension_features(StreamFacts {
+            bound: bound.is_some(),
             managed: bound.is_some_and(|session| session.stream() != 0),
             ..self.facts(true)
         });

@@ -42,7 +42,8 @@ fn with_binding() -> Outcome {
     client.jid = Some(jid);
     let features = client.expect("features", STREAM)?;
     ensure!(
-        !features.has_child("bind", LEGACY_BIND),
+        !features.has_child("bind", LEGACY_BIND)
+            && !features.has_child("session", "urn:ietf:params:xml:ns:xmpp-session"),
         "a client that is bound is asked to bind: {}",
         show(&features)
     );

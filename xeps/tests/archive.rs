@@ -10,6 +10,8 @@ use minidom::Element;
 use waxwing_core::Session;
 use waxwing_core::mailbox_store::{Flags, NewRow};
 use waxwing_core::outbox::Wake;
+use waxwing_core::powers::Inline;
+use waxwing_xeps::xep_0313_mam::MessageArchive;
 use waxwing_xmpp::Stanza;
 
 use world::World;
@@ -360,11 +362,9 @@ async fn metadata_names_the_ends() {
         assert_eq!(end.attr("id"), Some(id.as_str()));
         assert_eq!(end.attr("timestamp"), Some(timestamp));
     }
-    let exchange = &archive.world.exchange;
-    let account = &archive.juliet.account;
-    let xml = waxwing_xeps::xep_0313_mam::metadata_xml(exchange, account)
-        .await
-        .unwrap();
+    // XEP-0386: a client that binds is told without having to ask.
+    let told = MessageArchive.always(&archive.world.exchange, &archive.juliet);
+    let xml = told.unwrap().await.unwrap();
     assert_eq!(xml.parse::<Element>().unwrap(), *metadata);
 }
 

@@ -211,30 +211,22 @@ impl Inline for MessageArchive {
         NS
     }
 
-    fn bound<'a>(
-        &'a self,
-        _: &'a Arc<Exchange>,
-        _: &'a Arc<Session>,
-        _: &'a Element,
-    ) -> Boxed<'a, Option<String>> {
-        Box::pin(std::future::ready(None))
-    }
-
     /// A client that has just bound knows at once what it has missed (XEP-0313 §8).
     fn always<'a>(
         &'a self,
-        exchange: &'a Arc<Exchange>,
-        session: &'a Arc<Session>,
-    ) -> Boxed<'a, Option<String>> {
-        Box::pin(async move {
-            if session.account.id < 0 {
-                return None;
-            }
-            let metadata = metadata_xml(exchange, &session.account).await;
+        exchange: &'a Exchange,
+        session: &'a Session,
+    ) -> Option<Boxed<'a, Option<String>>> {
+        if session.account.id < 0 {
+            return None;
+        }
+        Some(Box::pin(async move {
+            let metadata = metadata(exchange, &session.account).await;
             metadata
                 .inspect_err(|error| tracing::error!(%error, "the ends of an archive"))
                 .ok()
-        })
+                .map(|metadata| serialize(&metadata))
+        }))
     }
 }
 
@@ -255,12 +247,4 @@ async fn metadata(exchange: &Exchange, account: &Account) -> Result<Element, DbE
 /// When the row with that id was accepted.
 fn time_of(id: i64) -> Timestamp {
     Timestamp(id / id_at(1))
-}
-
-/// The same as XML, for the answer to a binding (XEP-0386 §4).
-///
-/// # Errors
-/// If the database cannot be asked.
-pub async fn metadata_xml(exchange: &Exchange, account: &Account) -> Result<String, DbError> {
-    Ok(serialize(&metadata(exchange, account).await?))
 }

@@ -34,25 +34,14 @@ impl Inline for Wave {
         Some("<wave xmlns='urn:example:wave'/>")
     }
 
-    fn bound<'a>(
-        &'a self,
-        _: &'a Arc<Exchange>,
-        session: &'a Arc<Session>,
-        request: &'a Element,
-    ) -> Boxed<'a, Option<String>> {
-        Box::pin(async move {
-            let wave = request.get_child("wave", NS)?;
-            let (text, local) = (wave.text(), session.jid.local()?);
-            Some(format!("<waved xmlns='{NS}'>{text} {local}</waved>"))
-        })
+    fn bound(&self, _: &Exchange, session: &Arc<Session>, request: &Element) -> Option<String> {
+        let wave = request.get_child("wave", NS)?;
+        let (text, local) = (wave.text(), session.jid.local()?);
+        Some(format!("<waved xmlns='{NS}'>{text} {local}</waved>"))
     }
 
-    fn always<'a>(
-        &'a self,
-        _: &'a Arc<Exchange>,
-        _: &'a Arc<Session>,
-    ) -> Boxed<'a, Option<String>> {
-        Box::pin(async { Some(format!("<sea xmlns='{NS}'/>")) })
+    fn always<'a>(&'a self, _: &'a Exchange, _: &'a Session) -> Option<Boxed<'a, Option<String>>> {
+        Some(Box::pin(async { Some(format!("<sea xmlns='{NS}'/>")) }))
     }
 }
 

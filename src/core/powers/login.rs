@@ -22,21 +22,24 @@ pub trait Inline: Extension {
 
     /// Takes its element out of a `<bind/>` request once the session is bound. The XML returned
     /// goes into `<bound/>`.
-    fn bound<'a>(
-        &'a self,
-        exchange: &'a Arc<Exchange>,
-        session: &'a Arc<Session>,
-        request: &'a Element,
-    ) -> Boxed<'a, Option<String>>;
+    fn bound(
+        &self,
+        exchange: &Exchange,
+        session: &Arc<Session>,
+        request: &Element,
+    ) -> Option<String> {
+        let _ = (exchange, session, request);
+        None
+    }
 
     /// What is added to every `<bound/>`, asked for or not, as XML.
     fn always<'a>(
         &'a self,
-        exchange: &'a Arc<Exchange>,
-        session: &'a Arc<Session>,
-    ) -> Boxed<'a, Option<String>> {
+        exchange: &'a Exchange,
+        session: &'a Session,
+    ) -> Option<Boxed<'a, Option<String>>> {
         let _ = (exchange, session);
-        Box::pin(std::future::ready(None))
+        None
     }
 }
 
