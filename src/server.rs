@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, watch};
 use waxwing_core::accounts::Accounts;
 use waxwing_core::clock::{Clock, Ids, SystemClock, SystemIds};
 use waxwing_core::db::{self, Database, DbError, OpenError, Statement};
+use waxwing_core::deliver::Watched;
 use waxwing_core::exchange::Exchange;
 use waxwing_core::mailbox_store::Mailbox;
 use waxwing_core::outbox::Close;
@@ -105,6 +106,7 @@ pub async fn open(config: &Config) -> Result<Arc<Exchange>, ServerError> {
         mailbox: Mailbox::open(database.clone()).await?,
         epoch: next_epoch(&database).await?,
         streams: Streams::default(),
+        watched: Watched::default(),
         accounts,
         database,
         registry: Registry::default(),
@@ -192,6 +194,7 @@ pub async fn serve(
         let shared = Arc::clone(&shared);
         async move { shared.wheel.turn().await }
     });
+    let late = tokio::spawn(Arc::clone(&shared.exchange).store_late());
     let admin = tokio::spawn(admin::serve(Arc::clone(&shared), socket));
     let outcome = until_stopped(&shared, signals, load, &logging).await;
     stop.send_replace(true);
@@ -201,6 +204,7 @@ pub async fn serve(
     }
     background.abort();
     wheel.abort();
+    late.abort();
     admin.abort();
     match shared.exchange.save_streams().await {
         Ok(streams) => tracing::info!(streams, "can be resumed"),

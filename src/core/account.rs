@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwapOption;
+use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
 use waxwing_xmpp::{Jid, Stanza};
 
@@ -48,6 +49,10 @@ pub struct State {
     /// How many available presences there were: what tells whether a session was there when a
     /// message was handed out.
     pub arrivals: u64,
+    /// Whether somebody looks after what its sessions hold in memory only.
+    pub is_watched: bool,
+    /// Messages that were taken while they were being stored.
+    pub taken_late: Vec<Bytes>,
     /// Whether it was removed while it was loaded: nothing may be stored for it.
     pub removed: bool,
 }
@@ -131,6 +136,8 @@ impl Account {
             cursor: mail.cursor,
             devices: mail.devices,
             arrivals: 0,
+            is_watched: false,
+            taken_late: Vec::new(),
             removed: false,
         };
         Account {

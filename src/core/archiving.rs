@@ -68,14 +68,16 @@ impl Account {
             .unwrap_or_else(|| is_contact(&self.lock().roster, peer))
     }
 
-    /// The same under the account's lock, by its roster.
-    pub fn archives_by(&self, roster: &Roster, peer: &Jid) -> bool {
-        self.wants(peer).unwrap_or_else(|| is_contact(roster, peer))
-    }
-
-    /// The same where the lock may not be taken: the roster is taken to name the peer.
-    pub(crate) fn archives_unlocked(&self, peer: &Jid) -> bool {
-        self.wants(peer).unwrap_or(true)
+    /// The same under the account's lock, by its roster, for an address that is read only if it
+    /// matters.
+    pub fn archives_by(&self, roster: &Roster, peer: &str) -> bool {
+        if self.preferences.load().is_none() {
+            return true;
+        }
+        Jid::parse_tolerant(peer).is_ok_and(|peer| {
+            let wanted = self.wants(&peer);
+            wanted.unwrap_or_else(|| is_contact(roster, &peer))
+        })
     }
 
     fn wants(&self, peer: &Jid) -> Option<bool> {

@@ -22,6 +22,7 @@ pub mod mailbox_store;
 pub mod outbox;
 pub mod powers;
 pub mod presence;
+pub mod receipt;
 pub mod registry;
 mod resend;
 pub mod roster;

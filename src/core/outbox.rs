@@ -26,15 +26,30 @@ pub use batch::{Batch, BatchPieces, is_only_chat_state};
 use batch::{Source, Thin, Waiting};
 pub use managed::Asleep;
 use queue::Inner;
-pub use taken::{ProbeNeed, Taken};
+pub use taken::{Late, ProbeNeed, Taken};
 
 /// Bytes of messages given and not taken that may be held, in multiples of the queue's bound.
 const HELD_FACTOR: usize = 16;
 /// Stanzas that may be given and not taken.
 const MAX_UNTAKEN: usize = 65_536;
 
-/// Who waits to hear that a message is settled: a session, and the place of the stanza in it.
-pub type Origin = (Arc<Session>, Ticket);
+/// Who sent a message, and waits to hear that it is settled.
+#[derive(Clone)]
+pub struct Origin {
+    /// The session.
+    pub session: Arc<Session>,
+    /// The place of the message in what was read from it.
+    pub ticket: Ticket,
+    /// Whether the message shows in the archive of the session's account.
+    pub archives: bool,
+}
+
+impl Origin {
+    /// The message needs no more care.
+    pub(crate) fn settle(&self) {
+        self.session.settle(self.ticket);
+    }
+}
 
 /// A message that the server answers for until its client has shown to have taken it.
 #[derive(Clone)]
@@ -48,6 +63,8 @@ pub enum Held {
         arrivals: u64,
         /// Whose acknowledgement waits for it.
         origin: Option<Origin>,
+        /// Whether it is being stored at this moment.
+        storing: bool,
     },
     /// It lives in the mailbox.
     Row {
@@ -126,9 +143,18 @@ impl Outbox {
     pub fn push(&self, stanza: &Stanza) -> Push {
         let mut inner = self.inner.lock();
         let waiting = Waiting {
-            stanza: stanza.bytes().clone(),
             thin: Thin::of(stanza),
-            source: Source::Plain,
+            ..Waiting::plain(stanza.bytes().clone())
+        };
+        self.enqueue(&mut inner, waiting)
+    }
+
+    /// As [`push`](Self::push), of a stanza that nobody may see before that row is committed.
+    pub fn push_behind(&self, stanza: &Stanza, row: i64) -> Push {
+        let mut inner = self.inner.lock();
+        let waiting = Waiting {
+            gate: row,
+            ..Waiting::plain(stanza.bytes().clone())
         };
         self.enqueue(&mut inner, waiting)
     }
@@ -139,23 +165,14 @@ impl Outbox {
         let mut inner = self.inner.lock();
         inner.queued_bytes += bytes.len();
         inner.urgent = true;
-        inner.queue.push_front(Waiting {
-            stanza: bytes,
-            thin: Thin::Never,
-            source: Source::Raw,
-        });
+        inner.queue.push_front(Waiting::raw(bytes));
         inner.wake();
     }
 
     /// Queues bytes that do not count as a stanza, in their place among those that do.
     pub fn push_raw(&self, bytes: Bytes) -> Push {
         let mut inner = self.inner.lock();
-        let waiting = Waiting {
-            stanza: bytes,
-            thin: Thin::Never,
-            source: Source::Raw,
-        };
-        self.enqueue(&mut inner, waiting)
+        self.enqueue(&mut inner, Waiting::raw(bytes))
     }
 
     /// Queues a message whose custody stays with the server until the client has taken it.
@@ -168,10 +185,14 @@ impl Outbox {
             self.detach(&mut inner);
             return Push::Detached;
         }
+        let gate = match held {
+            Held::Row { id, .. } => id,
+            Held::Live { .. } => 0,
+        };
         let waiting = Waiting {
-            stanza: stanza.bytes().clone(),
-            thin: Thin::Never,
             source: Source::Held(held),
+            gate,
+            ..Waiting::plain(stanza.bytes().clone())
         };
         self.enqueue(&mut inner, waiting)
     }

@@ -11,7 +11,7 @@ use waxwing_xmpp::{Jid, StanzaError};
 use crate::account::Drain;
 use crate::db::DbError;
 use crate::exchange::Exchange;
-use crate::outbox::Taken;
+use crate::outbox::{Origin, Taken};
 use crate::session::Session;
 
 mod restart;
@@ -121,8 +121,10 @@ impl Exchange {
 
     /// A client has shown to have taken messages: the cursors move, and who waits is told.
     pub(crate) fn taken(&self, session: &Session, taken: &Taken) {
-        for (sender, ticket) in &taken.origins {
-            sender.settle(*ticket);
+        taken.origins.iter().for_each(Origin::settle);
+        if !taken.late.is_empty() {
+            let mut state = session.account.lock();
+            state.taken_late.extend(taken.late.iter().cloned());
         }
         let Some(last) = taken.rows.iter().map(|row| row.id).max() else {
             return;
@@ -270,15 +272,16 @@ impl Exchange {
     }
 
     /// The count of a stream that was lost in a crash: the number of its last message that was
-    /// stored. What came before it was dealt with.
+    /// stored, if all that came before it was dealt with for certain.
     async fn lost_stream(&self, account: &Jid, stream: i64) -> Option<u32> {
         let found = async {
             let Some(account) = self.account(account.as_str()).await? else {
                 return Ok(None);
             };
             let sent = self.mailbox.recent_sent(account.id, 0, REMEMBERED).await?;
-            let numbers = sent.iter().filter(|sent| sent.stream == stream);
-            Ok::<_, DbError>(numbers.map(|sent| sent.number).max())
+            // Newest first.
+            let last = sent.iter().find(|sent| sent.stream == stream);
+            Ok::<_, DbError>(last.map(|sent| sent.number).filter(|number| *number > 0))
         };
         found.await.unwrap_or_else(|error| {
             tracing::error!(%error, "the count of a stream could not be read");

@@ -57,6 +57,7 @@ impl Delivery<'_> {
                     bytes,
                     brief,
                     archived: false,
+                    sent: false,
                 };
                 if directed {
                     self.hand_row_to_others(session, &stanza, row);
@@ -66,10 +67,11 @@ impl Delivery<'_> {
                 received,
                 arrivals,
                 origin,
+                ..
             } => {
                 if self.hand_to_others(session, &stanza, received, arrivals) {
-                    if let Some((session, ticket)) = origin {
-                        session.settle(ticket);
+                    if let Some(origin) = origin {
+                        origin.settle();
                     }
                     return;
                 }
@@ -117,7 +119,7 @@ impl Delivery<'_> {
             return None;
         };
         let stanza = Stanza::parse(stanza.clone()).ok()?;
-        let stored = self.store(&stanza, *received, origin.clone(), Flags::INCOMING);
+        let stored = self.store(&stanza, *received, origin.clone(), Flags::INCOMING, false);
         if stored.is_err() {
             self.refused.push(stanza);
         }

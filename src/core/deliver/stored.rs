@@ -3,17 +3,16 @@
 
 use std::sync::Arc;
 
-use waxwing_xmpp::stanza::MessageType;
-use waxwing_xmpp::{Jid, Stanza, StanzaError};
+use waxwing_xmpp::{Stanza, StanzaError};
 
-use super::{Delivery, Verdict};
+use super::Delivery;
 use crate::account::{Account, Usage};
 use crate::clock::Timestamp;
 use crate::db::DbError;
-use crate::exchange::Receipt;
+use crate::exchange::{Receipt, Sender};
 use crate::mailbox_store::{Flags, NewRow};
 use crate::outbox::{Held, Origin, Push};
-use crate::powers::Direction;
+use crate::powers::{Direction, Kept};
 use crate::resend;
 use crate::session::Session;
 
@@ -26,20 +25,23 @@ pub(super) struct Appended {
     pub(super) archived: bool,
     /// Whether it goes when it is taken.
     pub(super) brief: bool,
+    /// Whether it shows in the archive of its sender.
+    pub(super) sent: bool,
+}
+
+impl Appended {
+    fn receipt(self) -> Receipt {
+        Receipt::Storing {
+            row: self.id,
+            sent: self.sent,
+        }
+    }
 }
 
 impl Delivery<'_> {
-    /// Whether a message with that verdict gets its row before it is handed to anybody.
-    pub(super) fn is_stored_first(&self, stanza: &Stanza, verdict: Verdict) -> bool {
-        let kind = stanza.message_type();
-        self.exchange.settings.load().archive
-            && self.account.id >= 0
-            && matches!(kind, MessageType::Chat | MessageType::Normal)
-            && matches!(
-                verdict,
-                Verdict::Resource | Verdict::Available | Verdict::Mailbox
-            )
-            && self.exchange.kept(stanza).queue
+    /// Whether messages get their row before they are handed to anybody.
+    pub(super) fn stores_first(&self) -> bool {
+        self.account.id >= 0 && self.exchange.settings.load().archive
     }
 
     /// Stores a message and queues it for the sessions that are to have it: the one that it is
@@ -49,7 +51,8 @@ impl Delivery<'_> {
         stanza: &Stanza,
         resource: Option<Arc<Session>>,
         received: Timestamp,
-        origin: Option<&Arc<Session>>,
+        origin: Option<Sender<'_>>,
+        kept: Kept,
     ) -> Receipt {
         // One that sleeps is nobody to hand it to now; it will find it in the mailbox.
         let resource = resource.filter(|session| !session.outbox.is_asleep());
@@ -58,8 +61,8 @@ impl Delivery<'_> {
         if directed {
             flags = flags | Flags::DIRECTED;
         }
-        let waiter = origin.map(|session| (Arc::clone(session), session.hold()));
-        let row = match self.store(stanza, received, waiter, flags) {
+        let waiter = origin.map(Sender::hold);
+        let row = match self.store(stanza, received, waiter, flags, kept.archive) {
             Ok(row) => row,
             Err(error) => return Receipt::Bounced(error),
         };
@@ -68,7 +71,7 @@ impl Delivery<'_> {
             None => self.takers(|_| true),
         };
         if sessions.is_empty() {
-            return Receipt::Storing;
+            return row.receipt();
         }
         let mut stanza = stanza.clone();
         if row.archived {
@@ -81,7 +84,7 @@ impl Delivery<'_> {
         if let Some(session) = resource {
             self.copy_received(&session, &stanza, Some(row));
         }
-        Receipt::Storing
+        row.receipt()
     }
 
     /// Gives a message that one session has got to the account's others that want copies
@@ -143,8 +146,8 @@ impl Delivery<'_> {
         received: Timestamp,
         origin: Option<Origin>,
     ) -> Receipt {
-        match self.store(stanza, received, origin, Flags::INCOMING) {
-            Ok(_) => Receipt::Storing,
+        match self.store(stanza, received, origin, Flags::INCOMING, false) {
+            Ok(row) => row.receipt(),
             Err(error) => Receipt::Bounced(error),
         }
     }
@@ -157,20 +160,27 @@ impl Delivery<'_> {
         received: Timestamp,
         origin: Option<Origin>,
         flags: Flags,
+        archive: bool,
     ) -> Result<Appended, StanzaError> {
-        let stored = self.append(stanza, received, origin.clone(), flags);
-        if let (Err(_), Some((session, ticket))) = (&stored, origin) {
-            session.settle(ticket);
+        let row = self.row(stanza, received, origin.as_ref(), flags, archive);
+        if let Some(origin) = &origin {
+            origin.session.storing();
+        }
+        let done = self.when_stored(stanza.clone(), origin.clone());
+        let stored = self.append(stanza, row, done);
+        if let (Err(_), Some(origin)) = (&stored, origin) {
+            origin.session.stored();
+            origin.settle();
         }
         stored
     }
 
-    fn append(
+    /// Appends a row, if there is room. `done` is told its id and whether it was committed.
+    pub(super) fn append(
         &mut self,
         stanza: &Stanza,
-        received: Timestamp,
-        origin: Option<Origin>,
-        flags: Flags,
+        row: NewRow,
+        done: impl FnOnce(i64, Result<(), DbError>) + Send + 'static,
     ) -> Result<Appended, StanzaError> {
         if self.state.removed || self.account.id < 0 {
             // Nobody will ever read it: the account is gone, or goes with its session.
@@ -186,12 +196,7 @@ impl Delivery<'_> {
                 StanzaError::service_unavailable().with_text("the recipient's mailbox is full")
             );
         }
-        let row = self.row(stanza, received, origin.as_ref(), flags);
         let flags = row.flags;
-        if let Some((session, _)) = &origin {
-            session.storing();
-        }
-        let done = self.when_stored(stanza.clone(), bytes, origin.clone());
         match self.exchange.mailbox.append(row, done) {
             Ok(id) => {
                 self.state.mailbox = Usage {
@@ -204,39 +209,33 @@ impl Delivery<'_> {
                     bytes: size(stanza),
                     archived: flags.any(Flags::ARCHIVED),
                     brief: !flags.any(Flags::ARCHIVED | Flags::SENT),
+                    sent: flags.any(Flags::SENT),
                 })
             }
             Err(busy) => {
-                if let Some((session, _)) = origin {
-                    session.stored();
-                }
                 tracing::warn!(%busy, "a message could not be queued for storing");
                 Err(StanzaError::resource_constraint())
             }
         }
     }
 
-    fn row(
+    /// The row of a message; `archive`: whether it may show in archives.
+    pub(super) fn row(
         &self,
         stanza: &Stanza,
         received: Timestamp,
         origin: Option<&Origin>,
         flags: Flags,
+        archive: bool,
     ) -> NewRow {
         let from = stanza.from().unwrap_or_default().into_owned();
         let (mut sender_account, mut place, mut flags) = (0, (0, 0), flags);
-        let archives = self.exchange.settings.load().archive && self.exchange.kept(stanza).archive;
-        if archives
-            && Jid::parse_tolerant(&from)
-                .is_ok_and(|from| self.account.archives_by(&self.state.roster, &from))
-        {
+        if archive && self.account.archives_by(&self.state.roster, &from) {
             flags = flags | Flags::ARCHIVED;
         }
-        if let Some((session, _)) = origin
-            && session.account.id >= 0
-        {
-            (sender_account, place) = (session.account.id, session.place());
-            if archives && self.is_archived_by(&session.account) {
+        if let Some(origin) = origin.filter(|origin| origin.session.account.id >= 0) {
+            (sender_account, place) = (origin.session.account.id, origin.session.place());
+            if archive && origin.archives {
                 flags = flags | Flags::SENT;
             }
         }
@@ -248,55 +247,55 @@ impl Delivery<'_> {
             received_at_ms: received.0,
             key: resend::key(stanza),
             stream: place.0,
-            number: place.1,
+            number: if self.stores_first() { place.1 } else { 0 },
             body: stanza.bytes().clone(),
             from,
         }
     }
 
-    /// Whether the sender's account shows the message in its archive. Its roster is asked only
-    /// where it is this account's own, whose lock is held: two are never taken at once.
-    fn is_archived_by(&self, sender: &Arc<Account>) -> bool {
-        if Arc::ptr_eq(sender, self.account) {
-            return sender.archives_by(&self.state.roster, &self.account.jid);
-        }
-        sender.archives_unlocked(&self.account.jid)
-    }
-
     fn when_stored(
         &self,
         stanza: Stanza,
-        size: u64,
         origin: Option<Origin>,
     ) -> impl FnOnce(i64, Result<(), DbError>) + Send + 'static {
         let (exchange, account) = (Arc::clone(self.exchange), Arc::clone(self.account));
         move |id, result| {
             let failed = result.is_err();
-            {
-                let mut state = account.lock();
-                if failed {
-                    state.forget_stored(1, size);
-                }
-                for bound in &state.sessions {
-                    match failed {
-                        true => bound.session.outbox.withdraw(id),
-                        false => bound.session.outbox.committed(id),
-                    }
-                }
+            if failed {
+                account.lock().forget_stored(1, u64::from(size(&stanza)));
             }
+            decided(&account, id, failed);
             if let Err(error) = result {
                 tracing::error!(%error, account = account.id, "a message could not be stored");
                 match &origin {
-                    Some((session, _)) => exchange.answer_error(session, &stanza, &error.into()),
+                    Some(origin) => {
+                        exchange.answer_error(&origin.session, &stanza, &error.into());
+                    }
                     None => {
                         exchange.bounce(&stanza, &error.into());
                     }
                 }
             }
-            if let Some((session, ticket)) = origin {
-                session.stored();
-                session.settle(ticket);
+            if let Some(origin) = origin {
+                // Its other sessions may have copies.
+                if !Arc::ptr_eq(&origin.session.account, &account) {
+                    decided(&origin.session.account, id, failed);
+                }
+                origin.session.stored();
+                origin.settle();
             }
+        }
+    }
+}
+
+/// A row was committed, or could not be: the sessions of an account may write what waits for it, or
+/// never will.
+fn decided(account: &Account, row: i64, failed: bool) {
+    for bound in &account.lock().sessions {
+        if failed {
+            bound.session.outbox.withdraw(row);
+        } else {
+            bound.session.outbox.committed(row);
         }
     }
 }

@@ -5,7 +5,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use waxwing_xmpp::sm::{Acknowledged, TooHigh};
 
-use super::batch::{Source, Thin, Waiting};
+use super::batch::{Source, Waiting};
 use super::queue::{Inner, Managed, Sent};
 use super::taken::Taken;
 use super::{Close, Held, Outbox};
@@ -62,12 +62,7 @@ impl Outbox {
         inner.urgent = true;
         let is_raw = |waiting: &&Waiting| matches!(waiting.source, Source::Raw);
         let at = inner.queue.iter().take_while(is_raw).count();
-        let enabled = Waiting {
-            stanza: enabled,
-            thin: Thin::Never,
-            source: Source::Raw,
-        };
-        inner.queue.insert(at, enabled);
+        inner.queue.insert(at, Waiting::raw(enabled));
         inner.wake();
     }
 
@@ -110,6 +105,7 @@ impl Outbox {
         inner.inactive = false;
         let mut directed = Vec::new();
         let mut settle = |stanza: &Bytes, held: &Held| match held {
+            Held::Live { storing: true, .. } => None,
             Held::Live { .. } => store(stanza, held),
             Held::Row {
                 id,
@@ -124,6 +120,10 @@ impl Outbox {
         };
         for sent in &mut inner.untaken {
             let Some(held) = &sent.held else { continue };
+            if let Held::Live { storing: true, .. } = held {
+                // Its row is on the way.
+                continue;
+            }
             let (brief, bytes) = match held {
                 Held::Row { brief, bytes, .. } => (*brief, *bytes),
                 Held::Live { .. } => (true, u32::try_from(sent.stanza.len()).unwrap_or(u32::MAX)),
@@ -182,11 +182,7 @@ impl Outbox {
         for Sent { stanza, held } in untaken {
             // Messages are in the mailbox.
             if held.is_none() {
-                inner.push(Waiting {
-                    stanza,
-                    thin: Thin::Never,
-                    source: Source::Plain,
-                });
+                inner.push(Waiting::plain(stanza));
             }
         }
         queue.into_iter().for_each(|waiting| inner.push(waiting));
@@ -234,11 +230,7 @@ impl Outbox {
             inner.untaken.push_back(Sent { stanza, held });
         }
         for stanza in asleep.queue {
-            inner.push(Waiting {
-                stanza,
-                thin: Thin::Never,
-                source: Source::Plain,
-            });
+            inner.push(Waiting::plain(stanza));
         }
     }
 }

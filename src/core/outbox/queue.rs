@@ -82,11 +82,9 @@ impl Inner {
 
     pub(super) fn push(&mut self, waiting: Waiting) {
         self.queued_bytes += waiting.stanza.len();
-        if let Source::Held(held) = &waiting.source {
-            match held {
-                Held::Row { id, .. } => self.newest_row = self.newest_row.max(*id),
-                Held::Live { .. } => self.held_bytes += waiting.stanza.len(),
-            }
+        self.newest_row = self.newest_row.max(waiting.gate);
+        if let Source::Held(Held::Live { .. }) = &waiting.source {
+            self.held_bytes += waiting.stanza.len();
         }
         self.urgent |= matches!(waiting.thin, Thin::Never);
         self.queue.push_back(waiting);
@@ -117,7 +115,7 @@ impl Inner {
         let mut taken = VecDeque::new();
         let mut bytes = 0;
         while taken.len() < max && bytes < MAX_BATCH_BYTES {
-            let may_leave = |waiting: &mut Waiting| waiting.row().is_none_or(|id| id <= committed);
+            let may_leave = |waiting: &mut Waiting| waiting.gate <= committed;
             let Some(mut waiting) = self.queue.pop_front_if(may_leave) else {
                 break;
             };
@@ -126,6 +124,7 @@ impl Inner {
             taken.push_back(waiting);
         }
         self.queued_bytes -= bytes;
+        self.urgent &= !self.queue.is_empty();
         (!taken.is_empty()).then_some(Batch(taken))
     }
 
@@ -161,6 +160,20 @@ impl Inner {
         }
         self.queued_bytes = 0;
         left
+    }
+
+    /// Looks at every message in custody, in order.
+    pub(super) fn each_live(&mut self, mut look: impl FnMut(&Bytes, &mut Held)) {
+        for sent in &mut self.untaken {
+            if let Some(held) = &mut sent.held {
+                look(&sent.stanza, held);
+            }
+        }
+        for waiting in &mut self.queue {
+            if let Source::Held(held) = &mut waiting.source {
+                look(&waiting.stanza, held);
+            }
+        }
     }
 
     /// Removes the oldest untaken stanza.

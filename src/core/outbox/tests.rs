@@ -20,6 +20,7 @@ fn live() -> Held {
         received: Timestamp(0),
         arrivals: 0,
         origin: None,
+        storing: false,
     }
 }
 
