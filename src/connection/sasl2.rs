@@ -88,6 +88,7 @@ impl Negotiation {
                 request,
                 offer: &self.offer,
                 readmitted: proved.readmitted.as_ref(),
+                credential: proved.credential.as_ref(),
             };
             readmit.issue(exchange, request).await
         };

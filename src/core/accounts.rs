@@ -15,6 +15,15 @@ use crate::db::{Database, DbError, Statement};
 /// The `credential.kind` of the Argon2id hash; SCRAM keys use their hash's name.
 const ARGON2ID: &str = "argon2id";
 
+/// What is stored of a password: the hash or keys that a proof was checked with.
+#[derive(Clone)]
+pub struct Credential {
+    /// Which of the forms it is.
+    pub kind: &'static str,
+    /// The form.
+    pub value: String,
+}
+
 /// Why an account could not be made or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum AccountError {
@@ -239,33 +248,46 @@ impl Accounts {
         &self,
         bare: &str,
         hash: ScramHash,
-    ) -> Result<Option<ScramKeys>, DbError> {
-        let line = self.credential(bare, hash.mechanism_name()).await?;
-        line.map(|line| ScramKeys::decode(&line))
-            .transpose()
-            .map_err(|_| DbError::Unexpected("SCRAM keys"))
+    ) -> Result<Option<(ScramKeys, Credential)>, DbError> {
+        let Some(credential) = self.credential(bare, hash.mechanism_name()).await? else {
+            return Ok(None);
+        };
+        let keys = ScramKeys::decode(&credential.value);
+        let keys = keys.map_err(|_| DbError::Unexpected("SCRAM keys"))?;
+        Ok(Some((keys, credential)))
     }
 
-    /// Whether a password is that of an account, which is found out in the same time whether or
-    /// not the account exists.
-    pub async fn check_password(&self, bare: &str, password: Password) -> Result<bool, DbError> {
+    /// What shows that a password is that of an account; `None`: it is not, which is found out in
+    /// the same time whether or not the account exists.
+    pub async fn check_password(
+        &self,
+        bare: &str,
+        password: Password,
+    ) -> Result<Option<Credential>, DbError> {
         let known = self.credential(bare, ARGON2ID).await?;
         let check = move |memory: &mut Argon2Memory| {
-            password::argon2id_verify(known.as_deref(), &password, memory)
+            let hash = known.as_ref().map(|known| known.value.as_str());
+            password::argon2id_verify(hash, &password, memory).then_some(known)
         };
-        Ok(self.off_thread(check).await)
+        Ok(self.off_thread(check).await.flatten())
     }
 
-    async fn credential(&self, bare: &str, kind: &'static str) -> Result<Option<String>, DbError> {
+    async fn credential(
+        &self,
+        bare: &str,
+        kind: &'static str,
+    ) -> Result<Option<Credential>, DbError> {
         let select = "SELECT value FROM credential WHERE kind = ?2 AND account = \
                       (SELECT id FROM account WHERE jid = ?1)";
         let rows = self
             .database
             .query(select, vec![bare.into(), kind.into()])
             .await?;
-        rows.first()
-            .map(|row| row.text(0).map(str::to_owned))
-            .transpose()
+        let Some(row) = rows.first() else {
+            return Ok(None);
+        };
+        let value = row.text(0)?.to_owned();
+        Ok(Some(Credential { kind, value }))
     }
 
     async fn off_thread<T: Send + 'static>(

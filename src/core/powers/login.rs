@@ -6,6 +6,7 @@ use minidom::Element;
 use waxwing_xmpp::sasl::{Failure, Offer, TokenMechanism, TokenProof};
 
 use super::{Boxed, Extension};
+use crate::accounts::Credential;
 use crate::db::DbError;
 use crate::exchange::Exchange;
 use crate::session::Session;
@@ -77,6 +78,8 @@ pub struct TokenRequest<'a> {
     pub offer: &'a Offer,
     /// If a token let it in.
     pub readmitted: Option<&'a Readmitted>,
+    /// If a password let it in: what that was checked with.
+    pub credential: Option<&'a Credential>,
 }
 
 /// May let a client in by a token that it was given at an earlier login (XEP-0484).
