@@ -28,6 +28,22 @@ fn elements_are_read() {
             Some(Request::Malformed),
         ),
         ("<a xmlns='urn:xmpp:sm:3'/>", Some(Request::Malformed)),
+        (
+            "<a h=\"7\" xmlns=\"urn:xmpp:sm:3\"/>",
+            Some(Request::Acknowledge(7)),
+        ),
+        (
+            "<a xmlns='urn:xmpp:sm:3' h='7' x=''/>",
+            Some(Request::Acknowledge(7)),
+        ),
+        (
+            "<a xmlns='urn:xmpp:sm:3' h='7'></a>",
+            Some(Request::Acknowledge(7)),
+        ),
+        (
+            "<a xmlns='urn:xmpp:sm:3' x='h=' h='8'/>",
+            Some(Request::Acknowledge(8)),
+        ),
         ("<enable xmlns='urn:xmpp:sm:3'/>", enable(false, None)),
         (
             "<enable xmlns='urn:xmpp:sm:3' resume='1' max='60'/>",
