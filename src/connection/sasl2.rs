@@ -9,6 +9,7 @@ use waxwing_xmpp::{Element, dom, ns};
 
 use super::End;
 use super::authenticate::{Authenticated, Proved};
+use super::bind::begin;
 use super::negotiate::{Login, Negotiation};
 
 impl Negotiation {
@@ -39,22 +40,25 @@ impl Negotiation {
         {
             session = self.bind2(&proved.who, bind).await;
         }
-        let Some((fresh, told)) = session else {
+        let Some((unserved, told)) = session else {
             let features = self.features_after_login(None);
             let identity = proved.who.jid().as_str();
             let success = success(&proved, identity, &(more + &token));
             self.send(success + &features).await?;
             return Ok(Some(Login::Features(proved.who)));
         };
-        let success = success(&proved, fresh.jid(), &(more + &told + &token));
+        let jid = unserved
+            .session()
+            .map_or("", |session| session.jid.as_str());
+        let success = success(&proved, jid, &(more + &told + &token));
         // Through the outbox: nothing may be written before it, and nothing in between.
         // XEP-0198 §9.2: a resumed stream goes on at once.
         let features = if is_resumed {
             String::new()
         } else {
-            self.features_after_login(fresh.session())
+            self.features_after_login(unserved.session().map(|session| &**session))
         };
-        let session = fresh.begin(success + &features);
+        let session = begin(unserved, success + &features);
         Ok(session.map(Login::Bound))
     }
 

@@ -214,6 +214,7 @@ impl Accounts {
             "DELETE FROM account WHERE id = ?1",
             "DELETE FROM credential WHERE account = ?1",
             "DELETE FROM roster WHERE account = ?1",
+            "DELETE FROM stray WHERE account = ?1",
         ]
         .into_iter()
         .map(|sql| Statement::new(sql, vec![id.into()]))

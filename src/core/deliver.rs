@@ -225,14 +225,14 @@ impl<'a> Delivery<'a> {
                 return self.store_and_hand(stanza, target.flatten(), received, origin, kept);
             }
             let handed = match verdict {
-                Verdict::Resource => target.flatten().is_some_and(|session| {
-                    let handed = self.hand(&session, stanza, received, origin, kept);
-                    if handed {
-                        self.copy_received(&session, stanza, None);
-                    }
-                    handed
+                Verdict::Resource => target.is_some_and(|session| {
+                    let session: Vec<_> = session.into_iter().collect();
+                    self.hand_to(&session, stanza, received, origin, kept)
                 }),
-                Verdict::Available => self.hand_to_available(stanza, received, origin, kept),
+                Verdict::Available => {
+                    let takers = self.takers(|_| true);
+                    self.hand_to(&takers, stanza, received, origin, kept)
+                }
                 Verdict::Mailbox if kept.queue => {
                     return self.store_alone(stanza, received, origin.map(Sender::hold));
                 }
@@ -256,22 +256,27 @@ impl<'a> Delivery<'a> {
         (!bound.session.outbox.is_detached()).then(|| Arc::clone(&bound.session))
     }
 
-    /// Hands a message to every session that takes messages to the bare JID. False: to none.
-    fn hand_to_available(
+    /// Hands a message to these sessions, and copies to others. False: all of them are gone.
+    fn hand_to(
         &mut self,
+        sessions: &[Arc<Session>],
         stanza: &Stanza,
         received: Timestamp,
         origin: Option<Sender<'_>>,
         kept: Kept,
     ) -> bool {
         let mut handed = false;
-        for session in self.takers(|_| true) {
-            handed |= self.hand(&session, stanza, received, origin, kept);
+        for session in sessions {
+            handed |= self.hand(session, stanza, received, origin, kept);
+        }
+        if handed {
+            self.copy_received(sessions, stanza, None);
         }
         handed
     }
 
-    /// The same for what is in custody already, whatever its type.
+    /// Hands what is in custody already, whatever its type, to every session that takes messages
+    /// to the bare JID. False: to none.
     fn hand_kept_to_available(&mut self, stanza: &Stanza, received: Timestamp) -> bool {
         let mut handed = false;
         for session in self.takers(|_| true) {
@@ -318,7 +323,7 @@ impl<'a> Delivery<'a> {
         let draining = self
             .state
             .bound(session.reference)
-            .is_some_and(|bound| bound.draining.is_some());
+            .is_some_and(|bound| bound.position.is_draining());
         if draining {
             // It must not overtake what is still in the mailbox.
             if let Receipt::Bounced(error) = self.store_alone(stanza, received, waiter) {

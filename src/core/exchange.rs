@@ -21,6 +21,7 @@ pub use crate::receipt::{Receipt, Sender};
 use crate::registry::Registry;
 use crate::roster::Roster;
 use crate::session::Session;
+use crate::stray;
 use crate::streams::Streams;
 
 /// What the configuration decides about the exchange.
@@ -30,7 +31,7 @@ pub struct Settings {
     pub domain: Jid,
     /// Bare JIDs of the administrators.
     pub admins: Vec<Jid>,
-    /// Days that an undelivered message is kept.
+    /// Days that a message is kept.
     pub retention_days: u32,
     /// Sessions per account; a further one is refused.
     pub sessions_per_account: usize,
@@ -212,7 +213,7 @@ impl Exchange {
         }
         for other in others {
             if let Some(copy) = self.copy(&stanza, Direction::Sent, &other) {
-                other.outbox.push_behind(&copy, row);
+                other.outbox.push_copy(&copy, &stanza, row);
             }
         }
     }
@@ -294,6 +295,7 @@ impl Exchange {
             }
         }
         let usage = self.mailbox.usage(account, cursor).await?;
+        let strays = stray::load(&self.database, account).await?;
         Ok(Mail {
             usage: Usage {
                 count: usage.count,
@@ -301,6 +303,7 @@ impl Exchange {
             },
             cursor,
             devices,
+            strays,
         })
     }
 

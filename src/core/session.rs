@@ -195,6 +195,11 @@ impl Session {
         self.has_refused.store(true, Ordering::Release);
     }
 
+    /// The client is quiet: what it could send again it has sent.
+    pub fn forget_resends(&self) {
+        self.resends.forget();
+    }
+
     /// Its stream in stream management; 0: it is not enabled.
     pub fn stream(&self) -> i64 {
         self.stream.load(Ordering::Acquire)

@@ -2,10 +2,11 @@ use std::sync::Arc;
 
 use waxwing_core::binding::Binding;
 use waxwing_core::powers::{Boxed, Extension, Inline, Specification};
+use waxwing_core::streams::Unserved;
 use waxwing_core::{Exchange, Session};
 use waxwing_xmpp::Jid;
 
-use super::super::bind::{Fresh, bound};
+use super::super::bind::{begin, bound};
 use super::*;
 use crate::{config, server};
 
@@ -109,12 +110,11 @@ async fn what_is_inline() {
 async fn a_session_that_nobody_came_to_serve_ends() {
     let (_directory, exchange, session) = exchange().await;
     let account = Arc::clone(&session.account);
-    let fresh = Fresh::new(&exchange, Arc::clone(&session));
-    assert_eq!(fresh.jid(), session.jid.as_str());
-    assert!(fresh.begin(String::from("first")).is_some());
+    let unserved = Unserved::new(&exchange, Arc::clone(&session));
+    assert!(begin(unserved, String::from("first")).is_some());
     assert_eq!(account.lock().sessions.len(), 1);
     assert_eq!(session.outbox.queued_bytes(), "first".len());
-    drop(Fresh::new(&exchange, session));
+    drop(Unserved::new(&exchange, session));
     assert!(account.lock().sessions.is_empty());
 }
 

@@ -12,7 +12,7 @@ use waxwing_xmpp::{Stanza, StanzaError};
 
 use super::Delivery;
 use super::stored::size;
-use crate::account::{Account, Drain};
+use crate::account::Account;
 use crate::clock::Timestamp;
 use crate::db::DbError;
 use crate::exchange::Exchange;
@@ -159,8 +159,13 @@ enum Fate {
 fn fate(account: &Account, stanza: &Bytes, row: Option<i64>) -> Fate {
     let mut state = account.lock();
     let mut is_held = false;
-    for bound in &state.sessions {
-        is_held |= bound.session.outbox.late_stored(stanza, row);
+    for bound in &mut state.sessions {
+        if bound.session.outbox.late_stored(stanza, row) {
+            is_held = true;
+            if let Some(row) = row {
+                bound.position.note(row);
+            }
+        }
     }
     let known = state.taken_late.len();
     state.taken_late.retain(|taken| !is_same(taken, stanza));
@@ -173,9 +178,8 @@ fn fate(account: &Account, stanza: &Bytes, row: Option<i64>) -> Fate {
     if row.is_some() {
         // For whoever is there, and has not had it.
         for bound in &mut state.sessions {
-            if bound.takes_bare() && bound.draining.is_none() {
-                let after = bound.handed;
-                bound.set_draining(Some(Drain { after }));
+            if bound.takes_bare() {
+                bound.reposition(|position| position.begin([], true));
                 bound.session.outbox.tick();
             }
         }

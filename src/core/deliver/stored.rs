@@ -6,12 +6,13 @@ use std::sync::Arc;
 use waxwing_xmpp::{Stanza, StanzaError};
 
 use super::Delivery;
-use crate::account::{Account, Usage};
+use crate::account::{Account, Bound, Usage};
 use crate::clock::Timestamp;
 use crate::db::DbError;
 use crate::exchange::{Receipt, Sender};
 use crate::mailbox_store::{Flags, NewRow};
-use crate::outbox::{Held, Origin, Push};
+use crate::outbox::{Held, Origin};
+use crate::position::Handing;
 use crate::powers::{Direction, Kept};
 use crate::resend;
 use crate::session::Session;
@@ -30,6 +31,28 @@ pub(super) struct Appended {
 }
 
 impl Appended {
+    /// A row that was appended before.
+    pub(super) fn known(id: i64, bytes: u32, brief: bool) -> Self {
+        Appended {
+            id,
+            bytes,
+            brief,
+            archived: false,
+            sent: false,
+        }
+    }
+
+    /// The row as a session holds it.
+    pub(super) fn held(self, in_order: bool, directed: bool) -> Held {
+        Held::Row {
+            id: self.id,
+            bytes: self.bytes,
+            brief: self.brief,
+            in_order,
+            directed,
+        }
+    }
+
     fn receipt(self) -> Receipt {
         Receipt::Storing {
             row: self.id,
@@ -54,13 +77,19 @@ impl Delivery<'_> {
         origin: Option<Sender<'_>>,
         kept: Kept,
     ) -> Receipt {
-        // One that sleeps is nobody to hand it to now; it will find it in the mailbox.
-        let resource = resource.filter(|session| !session.outbox.is_asleep());
+        // One that sleeps will find it in the mailbox; the others have it at once.
+        let (resource, asleep): (Vec<_>, Vec<_>) =
+            (resource.into_iter()).partition(|session| session.outbox.asleep_until().is_none());
+        let resource = resource.into_iter().next();
         let directed = resource.is_some();
         let mut flags = Flags::INCOMING;
         if directed {
             flags = flags | Flags::DIRECTED;
         }
+        // Of what a resource is sent by name nothing must be missing before it.
+        let is_gapless = resource
+            .as_ref()
+            .is_none_or(|session| self.is_gapless(session));
         let waiter = origin.map(Sender::hold);
         let row = match self.store(stanza, received, waiter, flags, kept.archive) {
             Ok(row) => row,
@@ -68,9 +97,17 @@ impl Delivery<'_> {
         };
         let sessions = match &resource {
             Some(session) => vec![Arc::clone(session)],
-            None => self.takers(|_| true),
+            None => {
+                let is_other = |bound: &Bound| {
+                    let mut asleep = asleep.iter();
+                    asleep.all(|asleep| asleep.reference != bound.session.reference)
+                };
+                let mut takers = self.takers(is_other);
+                takers.extend(asleep);
+                takers
+            }
         };
-        if sessions.is_empty() {
+        if self.state.sessions.is_empty() {
             return row.receipt();
         }
         let mut stanza = stanza.clone();
@@ -78,64 +115,81 @@ impl Delivery<'_> {
             let exchange = self.exchange;
             stanza = exchange.stamp_stored(stanza, self.account, row.id);
         }
-        for session in sessions {
-            self.hand_row(&session, &stanza, row, directed);
+        for session in &sessions {
+            self.hand_row(session, &stanza, row, directed, is_gapless);
         }
-        if let Some(session) = resource {
-            self.copy_received(&session, &stanza, Some(row));
-        }
+        self.copy_received(&sessions, &stanza, Some(row));
         row.receipt()
     }
 
-    /// Gives a message that one session has got to the account's others that want copies
-    /// (XEP-0280). A copy of a row is acknowledged like it.
+    /// Whether a session has been given everything that waits for its account.
+    fn is_gapless(&mut self, session: &Session) -> bool {
+        let bound = self.state.bound(session.reference);
+        let (takes, handed) = match bound {
+            Some(bound) => (bound.takes_bare(), bound.position.handed()),
+            None => return false,
+        };
+        takes || !self.state.may_have_mail(handed)
+    }
+
+    /// Gives a message to the account's sessions that were not given it and want copies (XEP-0280
+    /// §7). A copy of a row is acknowledged like it.
     pub(super) fn copy_received(
         &mut self,
-        session: &Session,
+        given: &[Arc<Session>],
         stanza: &Stanza,
         row: Option<Appended>,
     ) {
-        if self.state.sessions.len() < 2 {
+        if self.state.sessions.len() <= given.len() {
             return;
         }
+        let has_it = |session: &Session| {
+            let mut given = given.iter();
+            given.any(|given| given.reference == session.reference)
+        };
         let others: Vec<Arc<Session>> = (self.state.sessions.iter())
             .map(|bound| &bound.session)
-            .filter(|other| other.reference != session.reference && other.is_copied())
+            .filter(|other| other.is_copied() && !has_it(other))
             .map(Arc::clone)
             .collect();
         for other in others {
             let copy = self.exchange.copy(stanza, Direction::Received, &other);
             match (copy, row) {
-                (Some(copy), Some(row)) => self.hand_row(&other, &copy, row, false),
-                (Some(copy), None) => drop(other.outbox.push(&copy)),
+                (Some(copy), Some(row)) => {
+                    let is_gapless = self.is_taking(&other);
+                    self.hand_row(&other, &copy, row, false, is_gapless);
+                }
+                (Some(copy), None) => drop(other.outbox.push_copy(&copy, stanza, 0)),
                 (None, _) => {}
             }
         }
     }
 
-    /// Queues a row for a session, unless that is given the mailbox page by page.
+    fn is_taking(&mut self, session: &Session) -> bool {
+        let bound = self.state.bound(session.reference);
+        bound.is_some_and(|bound| bound.takes_bare())
+    }
+
+    /// Queues a row for a session, unless that is given it from the mailbox. `is_gapless`: whether
+    /// the session has everything before it.
     pub(super) fn hand_row(
         &mut self,
         session: &Arc<Session>,
         stanza: &Stanza,
         row: Appended,
         directed: bool,
+        is_gapless: bool,
     ) {
         let Some(bound) = self.state.bound(session.reference) else {
             return;
         };
-        if bound.draining.is_some() {
-            return;
-        }
-        let held = Held::Row {
-            id: row.id,
-            bytes: row.bytes,
-            brief: row.brief,
-            directed,
-        };
-        // Where it is full it ends, and its device finds the row in the mailbox.
-        if session.outbox.push_held(stanza, held) == Push::Queued {
-            bound.handed = bound.handed.max(row.id);
+        if let Handing::Now { in_order } =
+            bound.reposition(|position| position.hand(row.id, is_gapless))
+        {
+            // Where it is full it ends, and its device finds the row in the mailbox.
+            session
+                .outbox
+                .push_held(stanza, row.held(in_order, directed));
         }
     }
 

@@ -64,15 +64,11 @@ pub struct TakenRow {
     pub bytes: u32,
     /// Whether it is to be removed.
     pub brief: bool,
+    /// Whether it stands for all rows before it.
+    pub in_order: bool,
 }
 
 impl Taken {
-    /// Whether nothing was.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.rows.is_empty() && self.origins.is_empty() && self.late.is_empty()
-    }
-
     fn of(inner: &mut Inner, count: usize) -> Taken {
         let mut taken = Taken::default();
         for _ in 0..count {
@@ -81,8 +77,17 @@ impl Taken {
             };
             match held {
                 Some(Held::Row {
-                    id, bytes, brief, ..
-                }) => taken.rows.push(TakenRow { id, bytes, brief }),
+                    id,
+                    bytes,
+                    brief,
+                    in_order,
+                    ..
+                }) => taken.rows.push(TakenRow {
+                    id,
+                    bytes,
+                    brief,
+                    in_order,
+                }),
                 Some(Held::Live {
                     origin, storing, ..
                 }) => {
@@ -161,16 +166,9 @@ impl Outbox {
         let mut inner = self.inner.lock();
         self.detached.store(true, Ordering::Release);
         // What need not be kept is still written to the ending stream.
-        let mut rest = std::collections::VecDeque::new();
-        for mut waiting in std::mem::take(&mut inner.queue) {
-            if matches!(waiting.source, Source::Held(_)) {
-                inner.note(&mut waiting);
-            } else {
-                rest.push_back(waiting);
-            }
-        }
-        inner.queue = rest;
+        inner.queue = inner.end_queue();
         inner.recount();
+        inner.wake_successors();
         inner.held_bytes = 0;
         inner.answered_for = 0;
         let given = std::mem::take(&mut inner.untaken);
@@ -186,7 +184,7 @@ impl Outbox {
     /// stored from here on. And whether there are later ones.
     pub fn take_late(&self, before: Timestamp) -> (Vec<Late>, bool) {
         let (mut late, mut is_more) = (Vec::new(), false);
-        self.inner.lock().each_live(|stanza, held| {
+        self.inner.lock().each_held(|stanza, held| {
             let Held::Live {
                 received,
                 origin,
@@ -217,7 +215,7 @@ impl Outbox {
     /// here.
     pub fn late_stored(&self, message: &Bytes, row: Option<i64>) -> bool {
         let mut found = false;
-        self.inner.lock().each_live(|stanza, held| {
+        self.inner.lock().each_held(|stanza, held| {
             let Held::Live { storing, .. } = held else {
                 return;
             };
@@ -231,6 +229,7 @@ impl Outbox {
                     id,
                     bytes: u32::try_from(stanza.len()).unwrap_or(u32::MAX),
                     brief: true,
+                    in_order: false,
                     directed: false,
                 };
             }

@@ -29,6 +29,7 @@ fn row(id: i64) -> Held {
         id,
         bytes: 1,
         brief: false,
+        in_order: true,
         directed: false,
     }
 }
