@@ -185,7 +185,7 @@ impl Exchange {
             let now = self.now().0;
             drop(match key {
                 Some(key) => self.mailbox.acknowledge(account.id, key, last, now),
-                None => self.mailbox.advance(account.id, "", last, now),
+                None => self.mailbox.advance(account.id, last, now),
             });
         }
     }
