@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use tokio::sync::oneshot;
 use waxwing_xmpp::Jid;
 
 use crate::account::Account;
+use crate::db::{Database, DbError, Pending, Statement};
 use crate::roster::Roster;
 
 /// What becomes of messages from and to an address that no list names.
@@ -59,6 +61,27 @@ impl Account {
     /// Sets what [`Self::preferences`] tells.
     pub fn set_preferences(&self, preferences: Option<Preferences>) {
         self.preferences.store(preferences.map(Arc::new));
+    }
+
+    /// Sets the same once the statements are committed. What was written last is what holds: it is
+    /// set in the order of the commits, and a write that fails changes nothing.
+    pub fn write_preferences(
+        self: &Arc<Self>,
+        database: &Database,
+        preferences: Option<Preferences>,
+        statements: Vec<Statement>,
+    ) -> Pending<()> {
+        let (reply, pending) = oneshot::channel();
+        let account = Arc::clone(self);
+        let done = move |result: Result<(), DbError>| {
+            if result.is_ok() {
+                account.set_preferences(preferences);
+            }
+            if let Err(Err(error)) = reply.send(result) {
+                tracing::error!(%error, "archive preferences could not be written");
+            }
+        };
+        Pending::queued(database.submit_with(statements, done), pending)
     }
 
     /// Whether messages from and to `peer` show in its archive. Takes the account's lock if the
