@@ -74,6 +74,9 @@ macro_rules! owned {
 
 pub(in super::super) const FIND: &str = owned!("WHERE m.id = ?1");
 
+pub(in super::super) const NEWEST_ROWS: &str =
+    owned!("WHERE m.id < ?1 ORDER BY m.id DESC LIMIT ?2");
+
 pub(in super::super) const OLDER: &str = owned!("WHERE m.id < ?1 ORDER BY m.id LIMIT ?2");
 
 /// What is owed and acknowledged by no device, over all accounts: count, bytes, lowest id. Goes from
