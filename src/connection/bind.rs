@@ -40,7 +40,8 @@ impl Negotiation {
             }
             if element.ns() == sm::NS {
                 // XEP-0198 §3: not before a resource is bound.
-                self.send(sm::unexpected()).await?;
+                let error = StanzaError::unexpected_request();
+                self.send(sm::failed(None, &error)).await?;
                 continue;
             }
             let request = element.get_child("bind", ns::BIND);

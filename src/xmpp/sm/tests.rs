@@ -3,6 +3,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
+use crate::error::StanzaError;
 use crate::stanza::Stanza;
 
 fn read(xml: &'static str) -> Option<Request> {
@@ -82,7 +83,6 @@ fn what_is_written_is_well_formed() {
         enabled(Some(("id", 600))),
         resumed("<'&", 9),
         failed.clone(),
-        unexpected(),
         request().to_owned(),
         FEATURE.to_owned(),
     ] {
