@@ -163,6 +163,14 @@ async fn check(
     let proof = login.proof;
     let found = exchange.accounts.find(proof.account().as_str()).await?;
     let (account, client) = (found.map_or(NOBODY, |found| found.id), hash(login.client));
+    // Looked up before the token, so that a change of the password in between shows.
+    let is_exchanged = wish.invalidate && login.request.has_child("request-token", NS);
+    let credential = if is_exchanged {
+        let account = proof.account().as_str();
+        exchange.accounts.password_credential(account).await?
+    } else {
+        None
+    };
     let select = "SELECT token, mechanism, created_at, expires_at, seen_at, used, count \
                   FROM fast_token WHERE account = ?1 AND client = ?2";
     let key = vec![account.into(), client.clone().into()];
@@ -206,7 +214,9 @@ async fn check(
         additional_data,
         mechanism: token.mechanism,
         token: (!wish.invalidate).then(|| token.token.clone()),
-        is_due: now - token.created_at >= DAY,
+        credential,
+        // §3.6: who gives a token up is given no other, unless it asks.
+        is_due: !wish.invalidate && now - token.created_at >= DAY,
     }))
 }
 
@@ -261,13 +271,6 @@ async fn issue(exchange: &Exchange, request: TokenRequest<'_>) -> Result<Option<
     let asked = asked
         .and_then(|asked| asked.attr("mechanism")?.parse().ok())
         .filter(|mechanism: &TokenMechanism| mechanism.is_possible(request.offer));
-    // §3.6: who gives a token up is given no other.
-    if request
-        .readmitted
-        .is_some_and(|readmitted| readmitted.token.is_none())
-    {
-        return Ok(None);
-    }
     let due = request
         .readmitted
         .filter(|readmitted| readmitted.is_due)

@@ -147,7 +147,12 @@ impl Negotiation {
         request: &Element,
         name: &mut String,
     ) -> Result<Result<Proved, Failure>, End> {
-        if !self.facts(false).secure {
+        // XEP-0388 §3: never without TLS, whatever the configuration allows.
+        let is_private = match profile {
+            Profile::Sasl => self.facts(false).secure,
+            Profile::Sasl2 => self.reader.io.is_tls(),
+        };
+        if !is_private {
             return Ok(Err(Failure::EncryptionRequired));
         }
         let mechanism = request.attr("mechanism").unwrap_or_default();
@@ -241,8 +246,7 @@ impl Negotiation {
         }
     }
 
-    /// The same by a token (XEP-0484 §3.4): one message, which only a client with an id can send
-    /// and only an encrypted stream may carry (§6).
+    /// The same by a token (XEP-0484 §3.4): one message, which only a client with an id can send.
     async fn by_token(
         &self,
         mechanism: TokenMechanism,
@@ -251,9 +255,7 @@ impl Negotiation {
     ) -> Result<Proved, Failure> {
         let exchange = &self.shared.exchange;
         let readmit = exchange.powers.readmit.as_ref();
-        let readmit = readmit
-            .filter(|_| self.reader.io.is_tls())
-            .ok_or(Failure::InvalidMechanism)?;
+        let readmit = readmit.ok_or(Failure::InvalidMechanism)?;
         let client = self.user_agent.as_ref().and_then(|agent| agent.id.as_ref());
         let client = client.ok_or(Failure::MalformedRequest)?;
         let message = Profile::Sasl2.initial(request)?;
@@ -268,10 +270,11 @@ impl Negotiation {
             request,
         };
         let checked = readmit.check(exchange, login).await;
-        let readmitted = checked.map_err(|error| unavailable(&error))??;
+        let mut readmitted = checked.map_err(|error| unavailable(&error))??;
         let data = readmitted.additional_data.clone();
         let proved = self.admit(proof.account().clone(), Some(data)).await?;
         Ok(Proved {
+            credential: readmitted.credential.take(),
             readmitted: Some(readmitted),
             ..proved
         })

@@ -251,7 +251,7 @@ impl Negotiation {
                 self.reader.io.tls(),
                 self.end_point.as_deref(),
             );
-            features += &self.offer.features_xml(&self.inline_features());
+            features += &self.offer.features_xml(self.inline_features().as_deref());
         }
         features += &self.extension_features(facts);
         features += "</stream:features>";

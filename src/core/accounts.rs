@@ -211,6 +211,10 @@ impl Accounts {
     /// The statements that remove an account's own rows.
     pub fn removal(id: i64) -> Vec<Statement> {
         [
+            // By its address, which goes with its row.
+            "DELETE FROM stream_part WHERE stream IN (SELECT id FROM stream \
+             WHERE account = (SELECT jid FROM account WHERE id = ?1))",
+            "DELETE FROM stream WHERE account = (SELECT jid FROM account WHERE id = ?1)",
             "DELETE FROM account WHERE id = ?1",
             "DELETE FROM credential WHERE account = ?1",
             "DELETE FROM roster WHERE account = ?1",
@@ -265,12 +269,17 @@ impl Accounts {
         bare: &str,
         password: Password,
     ) -> Result<Option<Credential>, DbError> {
-        let known = self.credential(bare, ARGON2ID).await?;
+        let known = self.password_credential(bare).await?;
         let check = move |memory: &mut Argon2Memory| {
             let hash = known.as_ref().map(|known| known.value.as_str());
             password::argon2id_verify(hash, &password, memory).then_some(known)
         };
         Ok(self.off_thread(check).await.flatten())
+    }
+
+    /// What every account has stored of its password; `None`: there is no such account.
+    pub async fn password_credential(&self, bare: &str) -> Result<Option<Credential>, DbError> {
+        self.credential(bare, ARGON2ID).await
     }
 
     async fn credential(

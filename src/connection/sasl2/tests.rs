@@ -83,26 +83,20 @@ async fn extensions_act_when_a_session_is_bound() {
 #[tokio::test]
 async fn what_is_inline() {
     let (_directory, exchange, _) = exchange().await;
-    let powers = &exchange.powers;
-    assert_eq!(
-        inline_features(powers, None),
-        "<bind xmlns='urn:xmpp:bind:0'><inline><feature var='urn:example:wave'/></inline></bind>\
-         <wave xmlns='urn:example:wave'/>"
-    );
-    assert_eq!(
-        inline_features(&Powers::default(), None),
-        "<bind xmlns='urn:xmpp:bind:0'/>"
-    );
     let offer = Offer {
         mechanisms: Vec::new(),
         bindings: Vec::new(),
         advertise_bindings: true,
     };
-    let features = inline_features(powers, Some(&offer));
-    assert!(
-        features.ends_with(
-            "<fast xmlns='urn:xmpp:fast:0'><mechanism>HT-SHA-256-NONE</mechanism></fast>"
-        )
+    assert_eq!(
+        inline_features(&exchange.powers, &offer),
+        "<bind xmlns='urn:xmpp:bind:0'><inline><feature var='urn:example:wave'/></inline></bind>\
+         <wave xmlns='urn:example:wave'/>\
+         <fast xmlns='urn:xmpp:fast:0'><mechanism>HT-SHA-256-NONE</mechanism></fast>"
+    );
+    assert_eq!(
+        inline_features(&Powers::default(), &offer),
+        "<bind xmlns='urn:xmpp:bind:0'/>"
     );
 }
 
@@ -118,6 +112,29 @@ async fn a_session_that_nobody_came_to_serve_ends() {
     assert!(account.lock().sessions.is_empty());
 }
 
+/// To the session it is as if the connection had broken: it sleeps, and the next one may have it.
+#[tokio::test]
+async fn a_resumed_session_that_nobody_came_to_serve_sleeps() {
+    let (_directory, exchange, _) = exchange().await;
+    let juliet = Jid::parse("juliet@localhost").unwrap();
+    let made = exchange.accounts.create(&juliet, "secret", false).await;
+    made.unwrap();
+    let session = exchange.bind(&juliet, Binding::default()).await.unwrap();
+    let enabled = exchange.enable_management(&session, true, None).unwrap();
+    let enabled = element(&enabled);
+    let id = enabled.attr("id").unwrap();
+    exchange.leave(&session);
+    for _ in 0..2 {
+        assert!(session.outbox.asleep_until().is_some());
+        let Ok((resumed, _)) = exchange.resume(&juliet, id, 0).await else {
+            panic!("it is gone");
+        };
+        assert!(session.outbox.asleep_until().is_none());
+        drop(resumed);
+    }
+    assert!(session.outbox.asleep_until().is_some());
+}
+
 #[test]
 fn parts_of_a_request() {
     let request = |parts: &str| {
@@ -130,13 +147,16 @@ fn parts_of_a_request() {
     assert_eq!(read(&request("")), Ok(None));
     let found = read(&request(&agent)).unwrap().unwrap();
     assert_eq!(found.id.as_deref(), Some(id));
-    let elsewhere = format!("{agent}<user-agent xmlns='other' id='x'/><more/><more/>");
+    let elsewhere = format!("{agent}<user-agent xmlns='other' id='x'/><more/>");
     assert!(read(&request(&elsewhere)).is_ok());
     for part in [
         agent.as_str(),
         "<initial-response/>",
         "<bind xmlns='urn:xmpp:bind:0'/>",
         "<resume xmlns='urn:xmpp:sm:3'/>",
+        "<fast xmlns='urn:xmpp:fast:0'/>",
+        "<request-token xmlns='urn:xmpp:fast:0'/>",
+        "<more/>",
     ] {
         assert!(read(&request(part)).is_ok(), "{part}");
         let twice = read(&request(&format!("{part}{part}")));

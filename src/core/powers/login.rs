@@ -62,6 +62,8 @@ pub struct Readmitted {
     pub mechanism: TokenMechanism,
     /// The token, unless it was given up with this login.
     pub token: Option<String>,
+    /// What is stored of the account's password, where the token was given up for another.
+    pub credential: Option<Credential>,
     /// Whether the token is so old that the client is to get another.
     pub is_due: bool,
 }
