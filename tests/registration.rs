@@ -134,8 +134,8 @@ fn forget_contact(friend: &mut Client, leaver: &Account) -> Outcome {
     friend.sync()
 }
 
-/// No row of any table holds the name.
-/// A message that it was sent stays in the archive of its sender, which is the sender's.
+/// No row of any table holds the name, except messages that show in the archive of their sender
+/// alone (flag 4): those are the sender's.
 fn nothing_left(server: &Server, name: &str) -> Outcome {
     let database = Connection::open(server.database()?)?;
     let mut tables = database.prepare("SELECT name FROM sqlite_master WHERE type = 'table'")?;
