@@ -16,7 +16,7 @@ use waxwing_core::clock::{Clock, Ids, SystemClock, SystemIds};
 use waxwing_core::db::{self, Database, DbError, OpenError, Statement};
 use waxwing_core::deliver::Watched;
 use waxwing_core::exchange::Exchange;
-use waxwing_core::mailbox_store::Mailbox;
+use waxwing_core::mailbox_store::{Mailbox, time_of};
 use waxwing_core::outbox::Close;
 use waxwing_core::powers::{ClaimConflict, IqTable};
 use waxwing_core::registry::Registry;
@@ -100,10 +100,14 @@ pub async fn open(config: &Config) -> Result<Arc<Exchange>, ServerError> {
         powers = powers.without(waxwing_xeps::OF_THE_ARCHIVE);
     }
     let settings = config.settings();
+    let mailbox = Mailbox::open(database.clone()).await?;
+    if time_of(mailbox.committed()) > clock.now().days_after(1).0 {
+        tracing::warn!("the newest message is from tomorrow: new ones get its time; see the clock");
+    }
     Ok(Arc::new(Exchange {
         domain: settings.domain.clone(),
         settings: ArcSwap::from_pointee(settings),
-        mailbox: Mailbox::open(database.clone()).await?,
+        mailbox,
         epoch: next_epoch(&database).await?,
         streams: Streams::default(),
         watched: Watched::default(),
@@ -354,7 +358,7 @@ async fn background(shared: Arc<Shared>) {
         tokio::select! {
             _ = expiry.tick() => match shared.exchange.expire_mailbox().await {
                 Ok(0) => {}
-                Ok(expired) => tracing::info!(expired, "messages waited too long and were removed"),
+                Ok(expired) => tracing::info!(expired, "messages have reached their age and were removed"),
                 Err(error) => tracing::error!(%error, "expiry"),
             },
             _ = streams.tick() => {
