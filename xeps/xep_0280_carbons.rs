@@ -77,7 +77,7 @@ impl Copy for Carbons {
 }
 
 impl Stamp for Carbons {
-    /// §7 and §12: clients tell a copy by its `from`, which a sender cannot forge, and some forget
+    /// §7 and §11: clients tell a copy by its `from`, which a sender cannot forge, and some forget
     /// to look. Nobody but a server has a reason to say this, so it is not passed on.
     fn accepted(&self, message: &Stanza, _: &Jid) -> Option<Stanza> {
         let forged = |name| Strip {

@@ -14,7 +14,7 @@ pub(in super::super) const BEYOND: &str =
 
 /// Count and bytes of one kind between two ids, the second included.
 pub(in super::super) const USAGE: &str =
-    "SELECT count(*), coalesce(sum(size), 0) FROM message_index
+    "SELECT count(*), CAST(coalesce(sum(size), 0) AS BIGINT) FROM message_index
      WHERE account = ?1 AND kind = ?2 AND id > ?3 AND id <= ?4";
 
 pub(in super::super) const FORWARDS: &str = "SELECT id, size FROM message_index
@@ -99,4 +99,4 @@ pub(in super::super) const TOTAL: &str = "WITH RECURSIVE owner (account) AS (
              AND m.id > coalesce((SELECT d.cursor FROM device d
                                   WHERE d.account = m.recipient AND d.key = ''), 0)
      )
-     SELECT count(*), coalesce(sum(size), 0), min(id) FROM owed";
+     SELECT count(*), CAST(coalesce(sum(size), 0) AS BIGINT), min(id) FROM owed";
