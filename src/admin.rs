@@ -15,6 +15,7 @@ use waxwing_core::db::DbError;
 use waxwing_xmpp::Jid;
 
 use crate::connection::Shared;
+use crate::trace::{self, trace};
 
 /// Bytes of one request.
 const MAX_REQUEST: u64 = 64 * 1024;
@@ -53,6 +54,11 @@ pub enum Request {
         jid: String,
         /// Whether they are refused.
         disabled: bool,
+    },
+    /// Tells what became of a message.
+    Trace {
+        /// Its archive id, or its sender's id.
+        id: String,
     },
     /// Tells how the server is.
     Status,
@@ -207,6 +213,12 @@ pub async fn execute(
             Err(refused) => return refused,
         },
         Request::List => list(exchange).await.map_err(AccountError::from),
+        Request::Trace { id } => match trace(exchange, &id).await {
+            Ok(lines) if lines.is_empty() => {
+                return Response::Refused(trace::absent(exchange, &id));
+            }
+            outcome => outcome.map_err(AccountError::from),
+        },
         Request::Status => status(exchange, shared).await.map_err(AccountError::from),
     };
     match outcome {

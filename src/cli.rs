@@ -12,6 +12,9 @@ use waxwing_xmpp::Jid;
 /// The longest line that is read as a password, in bytes.
 const MAX_PASSWORD_BYTES: u64 = 1024;
 
+/// The longest id of a message that is looked for, in bytes.
+const MAX_ID_BYTES: usize = 1024;
+
 /// An XMPP server that does not lose what it has acknowledged.
 #[derive(Debug, Parser)]
 #[command(name = "waxwing", version, about)]
@@ -49,6 +52,12 @@ pub enum Command {
     User(UserCommand),
     /// Show sessions, queues, storage and the certificate.
     Status,
+    /// Tell what became of a message, without its content.
+    Trace {
+        /// Its id: the one that the server gave it (XEP-0359 stanza-id), or its sender's.
+        #[arg(value_parser = message_id)]
+        id: String,
+    },
     /// List the extensions with what they may do and in which order.
     Explain,
 }
@@ -104,6 +113,14 @@ fn account(text: &str) -> Result<Jid, String> {
         Ok(jid) if jid.local().is_some() && jid.is_bare() => Ok(jid),
         Ok(_) => Err("not the address of an account, such as alice@example.org".to_owned()),
         Err(error) => Err(error.to_string()),
+    }
+}
+
+fn message_id(text: &str) -> Result<String, String> {
+    match text.len() {
+        0 => Err("empty".to_owned()),
+        1..=MAX_ID_BYTES => Ok(text.to_owned()),
+        _ => Err(format!("longer than {MAX_ID_BYTES} bytes")),
     }
 }
 
@@ -235,6 +252,7 @@ mod tests {
             "waxwing user add alice@example.org/phone",
             "waxwing user passwd @",
             "waxwing status --all",
+            "waxwing trace",
         ] {
             assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
         }

@@ -30,6 +30,7 @@ pub async fn run(cli: Cli) -> ExitCode {
             ExitCode::SUCCESS
         }
         Command::User(command) => user(&config, command).await,
+        Command::Trace { id } => administer(&config, Request::Trace { id }).await,
         Command::Status => administer(&config, Request::Status).await,
         Command::Explain => explain(),
     }

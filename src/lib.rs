@@ -12,4 +12,5 @@ pub mod logging;
 pub mod server;
 pub mod throttle;
 pub mod tls;
+pub mod trace;
 pub mod wheel;

@@ -14,8 +14,9 @@ use tokio::sync::{mpsc, watch};
 use waxwing_core::accounts::Accounts;
 use waxwing_core::clock::{Clock, Ids, SystemClock, SystemIds};
 use waxwing_core::db::{self, Database, DbError, OpenError, Statement};
+use waxwing_core::deliver::Watched;
 use waxwing_core::exchange::Exchange;
-use waxwing_core::mailbox_store::Mailbox;
+use waxwing_core::mailbox_store::{Mailbox, time_of};
 use waxwing_core::outbox::Close;
 use waxwing_core::powers::{ClaimConflict, IqTable};
 use waxwing_core::registry::Registry;
@@ -99,12 +100,17 @@ pub async fn open(config: &Config) -> Result<Arc<Exchange>, ServerError> {
         powers = powers.without(waxwing_xeps::OF_THE_ARCHIVE);
     }
     let settings = config.settings();
+    let mailbox = Mailbox::open(database.clone()).await?;
+    if time_of(mailbox.committed()) > clock.now().days_after(1).0 {
+        tracing::warn!("the newest message is from tomorrow: new ones get its time; see the clock");
+    }
     Ok(Arc::new(Exchange {
         domain: settings.domain.clone(),
         settings: ArcSwap::from_pointee(settings),
-        mailbox: Mailbox::open(database.clone()).await?,
+        mailbox,
         epoch: next_epoch(&database).await?,
         streams: Streams::default(),
+        watched: Watched::default(),
         accounts,
         database,
         registry: Registry::default(),
@@ -192,6 +198,7 @@ pub async fn serve(
         let shared = Arc::clone(&shared);
         async move { shared.wheel.turn().await }
     });
+    let late = tokio::spawn(Arc::clone(&shared.exchange).store_late());
     let admin = tokio::spawn(admin::serve(Arc::clone(&shared), socket));
     let outcome = until_stopped(&shared, signals, load, &logging).await;
     stop.send_replace(true);
@@ -201,6 +208,7 @@ pub async fn serve(
     }
     background.abort();
     wheel.abort();
+    late.abort();
     admin.abort();
     match shared.exchange.save_streams().await {
         Ok(streams) => tracing::info!(streams, "can be resumed"),
@@ -350,7 +358,7 @@ async fn background(shared: Arc<Shared>) {
         tokio::select! {
             _ = expiry.tick() => match shared.exchange.expire_mailbox().await {
                 Ok(0) => {}
-                Ok(expired) => tracing::info!(expired, "messages waited too long and were removed"),
+                Ok(expired) => tracing::info!(expired, "messages have reached their age and were removed"),
                 Err(error) => tracing::error!(%error, "expiry"),
             },
             _ = streams.tick() => {

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::harness::Outcome;
 use crate::harness::client::Client;
+use crate::harness::login;
 use crate::harness::sasl::{self, Scram};
 use crate::harness::server::{Server, ServerOptions};
 use crate::harness::xml::{SASL, show};
@@ -44,9 +45,7 @@ pub fn trials() -> Vec<Trial> {
 fn stream() -> Outcome<(Client, Element)> {
     let mut client = Client::tcp(&Server::shared()?)?;
     client.open()?;
-    client.send("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")?;
-    client.stanza()?;
-    client.secure(&client.tls_options())?;
+    client.encrypt()?;
     let features = client.open()?;
     Ok((client, features))
 }
@@ -67,9 +66,7 @@ fn bindings(features: &Element) -> Vec<String> {
 }
 
 fn expect_failure(answer: &Element, condition: &str) -> Outcome {
-    let failed = answer.is("failure", SASL) && answer.has_child(condition, SASL);
-    ensure!(failed, "{condition} was expected, not {}", show(answer));
-    Ok(())
+    login::expect_failure(answer, SASL, condition)
 }
 
 fn expect_success(answer: &Element) -> Outcome {

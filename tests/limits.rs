@@ -7,12 +7,12 @@ use libtest_mimic::Trial;
 use minidom::Element;
 
 use crate::harness::Outcome;
+use crate::harness::accounts::{Account, registration};
 use crate::harness::client::Client;
 use crate::harness::server::{Server, ServerOptions, Target};
 use crate::harness::xml::{CLIENT, PING, show};
 use crate::{ensure, trials};
 
-const REGISTER: &str = "jabber:iq:register";
 const STANZAS: &str = "urn:ietf:params:xml:ns:xmpp-stanzas";
 /// The address that these tests wear out; other tests do not connect from it.
 const SOURCE: Ipv4Addr = Ipv4Addr::new(127, 9, 9, 9);
@@ -134,10 +134,7 @@ fn registrations_per_hour() -> Outcome {
     let target = server.target()?;
     let register = |name: &str, source: Ipv4Addr| -> Outcome<String> {
         let mut client = Client::tcp_from(&target, source)?.start_tls()?;
-        client.send(&format!(
-            "<iq type='set' id='r'><query xmlns='{REGISTER}'><username>{name}</username>\
-             <password>secret</password></query></iq>"
-        ))?;
+        client.send(&registration(&Account::named(name, &target.domain)))?;
         let answer = client.stanza()?;
         let error = answer.get_child("error", CLIENT);
         Ok(match error.and_then(|error| error.children().next()) {

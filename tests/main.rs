@@ -13,6 +13,7 @@ mod retention;
 mod sasl2;
 mod stream_management;
 mod streams;
+mod trace;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
     trials.extend(faults::slow_reader::trials());
     trials.extend(faults::promise::trials());
     trials.extend(limits::trials());
+    trials.extend(trace::trials());
     trials.extend(house::trials());
     let conclusion = libtest_mimic::run(&arguments, trials);
     if let Err(error) = Server::stop_shared() {

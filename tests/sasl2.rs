@@ -6,22 +6,30 @@ use minidom::Element;
 use crate::harness::Outcome;
 use crate::harness::accounts::Account;
 use crate::harness::client::Client;
-use crate::harness::login::header;
+use crate::harness::login::{self, header};
 use crate::harness::sasl::{self, Scram};
-use crate::harness::sasl2::{BIND, BIND2, FAST, SASL2, authenticate, identity, user_agent};
+use crate::harness::sasl2::{
+    BIND, BIND2, FAST, SASL2, authenticate, identity, no_token, request_token, user_agent,
+};
 use crate::harness::server::{Server, ServerOptions};
-use crate::harness::xml::{SASL, STREAM, TLS, show};
+use crate::harness::xml::{self, SASL, SM, STREAM, show};
 use crate::{ensure, trials};
 
 mod binding;
+mod resumption;
 mod tokens;
 
-const LEGACY_BIND: &str = "urn:ietf:params:xml:ns:xmpp-bind";
+/// The namespace of carbons.
+const CARBONS: &str = "urn:xmpp:carbons:2";
+/// The namespace of client state indication.
+const CSI: &str = "urn:xmpp:csi:0";
 
 pub fn trials() -> Vec<Trial> {
     let mut trials = trials![
         what_is_offered,
+        without_tls,
         without_binding,
+        scram_with_channel_binding,
         late_initial_response,
         abort,
         other_elements_during_authentication,
@@ -35,6 +43,7 @@ pub fn trials() -> Vec<Trial> {
         anonymous,
     ];
     trials.extend(binding::trials());
+    trials.extend(resumption::trials());
     trials.extend(tokens::trials());
     trials
 }
@@ -51,9 +60,7 @@ fn again() -> Outcome<Client> {
 }
 
 fn expect_failure(answer: &Element, condition: &str) -> Outcome {
-    let failed = answer.is("failure", SASL2) && answer.has_child(condition, SASL);
-    ensure!(failed, "{condition} was expected, not {}", show(answer));
-    Ok(())
+    login::expect_failure(answer, SASL2, condition)
 }
 
 fn what_is_offered() -> Outcome {
@@ -64,9 +71,7 @@ fn what_is_offered() -> Outcome {
         "SASL2 without TLS: {}",
         show(&features)
     );
-    client.send(&format!("<starttls xmlns='{TLS}'/>"))?;
-    client.expect("proceed", TLS)?;
-    client.secure(&client.tls_options())?;
+    client.encrypt()?;
     let features = client.open()?;
     let texts = |list: Option<&Element>, ns| -> Vec<String> {
         let children = list.into_iter().flat_map(Element::children);
@@ -86,12 +91,64 @@ fn what_is_offered() -> Outcome {
     let inline = offered
         .get_child("inline", SASL2)
         .ok_or("nothing is inline")?;
-    ensure!(inline.has_child("bind", BIND2), "no Bind 2");
+    let bind = inline.get_child("bind", BIND2).ok_or("no Bind 2")?;
+    let features = bind.get_child("inline", BIND2).map(Element::children);
+    let features: Vec<_> = features
+        .into_iter()
+        .flatten()
+        .filter(|child| child.is("feature", BIND2))
+        .filter_map(|feature| feature.attr("var"))
+        .collect();
+    ensure!(
+        features == [SM, CSI, CARBONS, "urn:xmpp:mam:2"],
+        "Bind 2 with {features:?}"
+    );
+    ensure!(inline.has_child("sm", SM), "no resumption in SASL2");
     let tokens = texts(inline.get_child("fast", FAST), FAST);
     ensure!(
         tokens == ["HT-SHA-256-EXPR", "HT-SHA-256-ENDP", "HT-SHA-256-NONE"],
         "tokens for {tokens:?}"
     );
+    Ok(())
+}
+
+/// XEP-0388 §3: not without TLS, even where the older profile is.
+fn without_tls() -> Outcome {
+    let mut server = Server::start(&ServerOptions::new().set("tls.require", false))?;
+    let account = server.account("romeo")?;
+    let mut client = Client::tcp(&server.target()?)?;
+    let features = client.open()?;
+    ensure!(
+        features.has_child("mechanisms", SASL) && !features.has_child("authentication", SASL2),
+        "{}",
+        show(&features)
+    );
+    let more = format!("{}{BIND}", user_agent());
+    expect_failure(&client.plain2(&account, &more)?, "encryption-required")?;
+    client.log_in(&account)?;
+    server.terminate()
+}
+
+/// RFC 9266 and RFC 5929, as with the older profile.
+fn scram_with_channel_binding() -> Outcome {
+    let account = Server::shared_account("plus")?;
+    for kind in ["tls-exporter", "tls-server-end-point"] {
+        for is_altered in [false, true] {
+            let mut client = again()?;
+            let mut data = match kind {
+                "tls-exporter" => client.transport()?.exporter()?,
+                _ => client.end_point()?,
+            };
+            data[0] ^= u8::from(is_altered);
+            let gs2 = format!("p={kind},,");
+            let scram = Scram::new(&account.user, &account.password, &gs2, data);
+            let answer = client.scram2_by("SCRAM-SHA-256-PLUS", scram, BIND)?;
+            match is_altered {
+                false => client.bound2(&answer).map(drop)?,
+                true => expect_failure(&answer, "not-authorized")?,
+            }
+        }
+    }
     Ok(())
 }
 
@@ -106,7 +163,7 @@ fn without_binding() -> Outcome {
     );
     let features = client.expect("features", STREAM)?;
     ensure!(
-        features.has_child("bind", LEGACY_BIND),
+        features.has_child("bind", xml::BIND),
         "no binding in {}",
         show(&features)
     );
@@ -116,6 +173,15 @@ fn without_binding() -> Outcome {
         client.full()
     );
     client.sync()
+}
+
+/// A session, and what ends it if it is asked for in another login: the same client binds.
+fn bound_before(account: &Account) -> Outcome<(Client, String)> {
+    let asked = user_agent() + BIND;
+    let mut client = again()?;
+    let success = client.scram2(account, &asked)?;
+    client.bound2(&success)?;
+    Ok((client, asked))
 }
 
 fn late_initial_response() -> Outcome {
@@ -129,15 +195,18 @@ fn late_initial_response() -> Outcome {
 }
 
 fn abort() -> Outcome {
-    let (mut client, account) = begin("abort")?;
-    client.authenticate("PLAIN", None, BIND)?;
+    let account = Server::shared_account("abort")?;
+    let (mut first, asked) = bound_before(&account)?;
+    let mut client = again()?;
+    client.authenticate("PLAIN", None, &asked)?;
     client.send(&format!(
         "<abort xmlns='{SASL2}'><text>I changed my mind.</text></abort>"
     ))?;
     expect_failure(&client.stanza()?, "aborted")?;
     // What the failed request asked for is forgotten, and the older profile is there as before.
     client.log_in(&account)?;
-    client.bind(Some("desk")).map(drop)
+    client.bind(Some("desk"))?;
+    first.sync()
 }
 
 /// XEP-0388 §2.4.
@@ -172,18 +241,29 @@ fn a_second_authentication() -> Outcome {
 
 fn requests_that_make_no_sense() -> Outcome {
     let account = Server::shared_account("nonsense")?;
+    let (mut first, asked) = bound_before(&account)?;
     let plain: &str = &sasl::plain("", &account.user, &account.password);
-    let twice = |part: &str| format!("{part}{part}");
-    let agent = |id: &str| format!("<user-agent id='{id}'/>");
+    let twice = |part: &str| format!("{asked}{part}{part}");
+    let agent = |id: &str| format!("<user-agent id='{id}'/>{BIND}");
     for (mechanism, initial, more, condition) in [
         ("PLAIN", plain, agent("my phone"), "malformed-request"),
         ("PLAIN", plain, agent(""), "malformed-request"),
-        ("PLAIN", plain, twice(BIND), "malformed-request"),
-        ("PLAIN", plain, twice(&user_agent()), "malformed-request"),
         (
             "PLAIN",
             plain,
-            "<initial-response/>".to_owned(),
+            format!("{asked}{BIND}"),
+            "malformed-request",
+        ),
+        (
+            "PLAIN",
+            plain,
+            format!("{asked}{}", user_agent()),
+            "malformed-request",
+        ),
+        (
+            "PLAIN",
+            plain,
+            format!("{asked}<initial-response/>"),
             "malformed-request",
         ),
         (
@@ -192,18 +272,27 @@ fn requests_that_make_no_sense() -> Outcome {
             twice("<resume xmlns='urn:xmpp:sm:3' previd='1' h='0'/>"),
             "malformed-request",
         ),
-        ("PLAIN", "=", String::new(), "incorrect-encoding"),
-        ("PLAIN", "!!!!", String::new(), "incorrect-encoding"),
-        ("PLAIN", "", String::new(), "malformed-request"),
-        ("", plain, String::new(), "invalid-mechanism"),
-        ("X-NOBODY", plain, String::new(), "invalid-mechanism"),
-        ("ANONYMOUS", plain, String::new(), "invalid-mechanism"),
+        (
+            "PLAIN",
+            plain,
+            twice(&request_token("HT-SHA-256-NONE")),
+            "malformed-request",
+        ),
+        ("PLAIN", "=", asked.clone(), "incorrect-encoding"),
+        ("PLAIN", "!!!!", asked.clone(), "incorrect-encoding"),
+        ("PLAIN", "", asked.clone(), "malformed-request"),
+        ("", plain, asked.clone(), "invalid-mechanism"),
+        ("X-NOBODY", plain, asked.clone(), "invalid-mechanism"),
+        ("ANONYMOUS", plain, asked.clone(), "invalid-mechanism"),
     ] {
         let mut client = again()?;
         let answer = client.authenticate(mechanism, Some(initial), &more)?;
         expect_failure(&answer, condition)
             .map_err(|error| format!("{mechanism} {initial} {more}: {error}"))?;
         // Nothing of it was carried out, and the stream is still good.
+        first
+            .sync()
+            .map_err(|error| format!("{mechanism} {initial} {more}: {error}"))?;
         client.log_in(&account)?;
     }
     Ok(())
@@ -241,26 +330,22 @@ fn wrong_passwords() -> Outcome {
     client.expect_error("policy-violation")
 }
 
-/// A stream whose header says who is there.
-fn stream_from(from: &str) -> Outcome<Client> {
+/// An encrypted connection, and a header that says who is there.
+fn stream_from(from: &str) -> Outcome<(Client, String)> {
     let mut client = Client::tcp(&Server::shared()?)?;
     client.open()?;
-    client.send(&format!("<starttls xmlns='{TLS}'/>"))?;
-    client.expect("proceed", TLS)?;
-    client.secure(&client.tls_options())?;
+    client.encrypt()?;
     let header = header(&client.target().domain);
     let header = header.replace(" to=", &format!(" from='{from}' to="));
-    client.send(&header)?;
-    Ok(client)
+    Ok((client, header))
 }
 
 fn another_identity_than_the_header_names() -> Outcome {
     let account = Server::shared_account("named")?;
     let other = Server::shared_account("other")?;
     let opened = |from: &str| -> Outcome<Client> {
-        let mut client = stream_from(from)?;
-        client.recv()?;
-        client.expect("features", STREAM)?;
+        let (mut client, header) = stream_from(from)?;
+        client.open_with(&header)?;
         Ok(client)
     };
     let mut client = opened(&account.jid())?;
@@ -284,7 +369,9 @@ fn another_identity_than_the_header_names() -> Outcome {
 
 /// XEP-0388 §2.1.
 fn a_header_of_another_domain() -> Outcome {
-    stream_from("juliet@example.com")?.expect_error("invalid-from")
+    let (mut client, header) = stream_from("juliet@example.com")?;
+    client.send(&header)?;
+    client.expect_error("invalid-from")
 }
 
 fn disabled_account() -> Outcome {
@@ -300,16 +387,9 @@ fn anonymous() -> Outcome {
     let options = ServerOptions::new().set("auth.anonymous", true);
     let mut server = Server::start(&options)?;
     let mut client = Client::stream(&server.target()?)?;
-    let more = format!(
-        "{}{BIND}<request-token xmlns='{FAST}' mechanism='HT-SHA-256-NONE'/>",
-        user_agent()
-    );
+    let more = format!("{}{BIND}{}", user_agent(), request_token("HT-SHA-256-NONE"));
     let success = client.authenticate("ANONYMOUS", None, &more)?;
-    ensure!(
-        !success.has_child("token", FAST),
-        "a token for nobody: {}",
-        show(&success)
-    );
+    no_token(&success)?;
     client.bound2(&success)?;
     client.sync()?;
     server.terminate()

@@ -28,8 +28,8 @@ impl Extension for LegacySession {
 
 impl Stream for LegacySession {
     fn feature(&self, _: &Exchange, facts: StreamFacts) -> Option<String> {
-        facts
-            .authenticated
+        // Who is bound by Bind 2 needs no more.
+        (facts.authenticated && !facts.bound)
             .then(|| format!("<session xmlns='{}'><optional/></session>", ns::SESSION))
     }
 }

@@ -24,7 +24,7 @@ impl Extension for Offline {
 
 impl Keep for Offline {
     /// §3: chat and normal messages wait, but for those that hold nothing but a chat state. What
-    /// does not wait is no part of a conversation, and is not archived either (XEP-0313 §5.1.1).
+    /// does not wait is no part of a conversation, and is not archived either (XEP-0313 §6.1.1).
     fn keep(&self, message: &Stanza) -> Option<Kept> {
         let is_passing = match message.message_type() {
             MessageType::Groupchat | MessageType::Headline | MessageType::Error => true,

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use minidom::Element;
-use waxwing_core::powers::{Boxed, Extension, Inline, Specification, Stream, StreamFacts};
+use waxwing_core::powers::{Extension, Inline, Specification, Stream, StreamFacts};
 use waxwing_core::{Exchange, Session};
 use waxwing_xmpp::sm::{self, Request};
 
@@ -42,19 +42,18 @@ impl Inline for StreamManagement {
         Some(sm::FEATURE)
     }
 
-    fn bound<'a>(
-        &'a self,
-        exchange: &'a Arc<Exchange>,
-        session: &'a Arc<Session>,
-        request: &'a Element,
-    ) -> Boxed<'a, Option<String>> {
+    fn bound(
+        &self,
+        exchange: &Exchange,
+        session: &Arc<Session>,
+        request: &Element,
+    ) -> Option<String> {
         let request = request.get_child("enable", sm::NS).map(Request::of);
-        let enabled = match request {
+        match request {
             Some(Request::Enable { resume, max }) => {
                 exchange.enable_management(session, resume, max)
             }
             _ => None,
-        };
-        Box::pin(std::future::ready(enabled))
+        }
     }
 }

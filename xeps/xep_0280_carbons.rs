@@ -58,16 +58,11 @@ impl Inline for Carbons {
         NS
     }
 
-    fn bound<'a>(
-        &'a self,
-        _: &'a Arc<Exchange>,
-        session: &'a Arc<Session>,
-        request: &'a Element,
-    ) -> Boxed<'a, Option<String>> {
+    fn bound(&self, _: &Exchange, session: &Arc<Session>, request: &Element) -> Option<String> {
         if request.has_child("enable", NS) {
             session.set_copied(true);
         }
-        Box::pin(std::future::ready(None))
+        None
     }
 }
 
@@ -82,7 +77,7 @@ impl Copy for Carbons {
 }
 
 impl Stamp for Carbons {
-    /// §7 and §12: clients tell a copy by its `from`, which a sender cannot forge, and some forget
+    /// §7 and §11: clients tell a copy by its `from`, which a sender cannot forge, and some forget
     /// to look. Nobody but a server has a reason to say this, so it is not passed on.
     fn accepted(&self, message: &Stanza, _: &Jid) -> Option<Stanza> {
         let forged = |name| Strip {

@@ -1,7 +1,8 @@
 //! XEP-0334: Message Processing Hints (version 1.0.0)
 //!
-//! Supported: no-store, no-permanent-store, store, no-copy. A message that is not to be stored, and
-//! holds a text that nobody is there to read, is answered with an error.
+//! Supported: no-store, no-permanent-store, store, no-copy. A headline is not stored, whatever it
+//! asks for. A message that is not to be stored, and holds a text that nobody is there to read, is
+//! answered with an error.
 
 use waxwing_core::outbox::is_only_chat_state;
 use waxwing_core::powers::{Extension, Keep, Kept, Specification};
@@ -41,7 +42,7 @@ impl Keep for Hints {
         if children.intersects(Children::STORE) {
             return Some(Kept {
                 queue: waits,
-                archive: !off_the_record,
+                archive: waits && !off_the_record,
             });
         }
         off_the_record.then(|| Kept {

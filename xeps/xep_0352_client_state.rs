@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use minidom::Element;
-use waxwing_core::powers::{Boxed, Extension, Inline, Specification, Stream, StreamFacts};
+use waxwing_core::powers::{Extension, Inline, Specification, Stream, StreamFacts};
 use waxwing_core::{Exchange, Session};
 
 const NS: &str = "urn:xmpp:csi:0";
@@ -38,15 +38,10 @@ impl Inline for ClientState {
     }
 
     /// A client that is in the background says so while it binds (XEP-0386 §4).
-    fn bound<'a>(
-        &'a self,
-        _: &'a Arc<Exchange>,
-        session: &'a Arc<Session>,
-        request: &'a Element,
-    ) -> Boxed<'a, Option<String>> {
+    fn bound(&self, _: &Exchange, session: &Arc<Session>, request: &Element) -> Option<String> {
         if request.has_child("inactive", NS) {
             session.outbox.set_inactive(true);
         }
-        Box::pin(std::future::ready(None))
+        None
     }
 }

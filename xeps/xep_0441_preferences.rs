@@ -106,17 +106,9 @@ async fn set(exchange: &Exchange, query: &Query) -> Result<(), StanzaError> {
     let preferences = parse(&query.payload)?;
     let statements = statements(account.id, &preferences);
     let preferences = Some(preferences).filter(|preferences| *preferences != EVERYTHING);
-    let (before, written) = {
-        // Both under the lock: what is in memory last is what is written last.
-        let _state = account.lock();
-        let before = account.preferences();
-        account.set_preferences(preferences);
-        (before, exchange.database.submit(statements))
-    };
-    if let Err(error) = written.await {
-        account.set_preferences(before.map(Arc::unwrap_or_clone));
-        return Err(error.into());
-    }
+    account
+        .write_preferences(&exchange.database, preferences, statements)
+        .await?;
     Ok(())
 }
 

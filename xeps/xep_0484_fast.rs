@@ -163,6 +163,14 @@ async fn check(
     let proof = login.proof;
     let found = exchange.accounts.find(proof.account().as_str()).await?;
     let (account, client) = (found.map_or(NOBODY, |found| found.id), hash(login.client));
+    // Looked up before the token, so that a change of the password in between shows.
+    let is_exchanged = wish.invalidate && login.request.has_child("request-token", NS);
+    let credential = if is_exchanged {
+        let account = proof.account().as_str();
+        exchange.accounts.password_credential(account).await?
+    } else {
+        None
+    };
     let select = "SELECT token, mechanism, created_at, expires_at, seen_at, used, count \
                   FROM fast_token WHERE account = ?1 AND client = ?2";
     let key = vec![account.into(), client.clone().into()];
@@ -175,7 +183,13 @@ async fn check(
         .iter()
         .map(|token| (token.mechanism, token.token.as_str()));
     let Some((right, additional_data)) = proof.check(candidates) else {
-        return Ok(Err(Failure::NotAuthorized));
+        // §4.2: what was revoked is not here any more. That says nothing of the account: where
+        // there is none it is the same.
+        return Ok(Err(if known.is_empty() {
+            Failure::CredentialsExpired
+        } else {
+            Failure::NotAuthorized
+        }));
     };
     let Some(token) = known.iter().find(|token| token.token == right) else {
         return Ok(Err(Failure::NotAuthorized));
@@ -200,7 +214,9 @@ async fn check(
         additional_data,
         mechanism: token.mechanism,
         token: (!wish.invalidate).then(|| token.token.clone()),
-        is_due: now - token.created_at >= DAY,
+        credential,
+        // §3.6: who gives a token up is given no other, unless it asks.
+        is_due: !wish.invalidate && now - token.created_at >= DAY,
     }))
 }
 
@@ -255,10 +271,9 @@ async fn issue(exchange: &Exchange, request: TokenRequest<'_>) -> Result<Option<
     let asked = asked
         .and_then(|asked| asked.attr("mechanism")?.parse().ok())
         .filter(|mechanism: &TokenMechanism| mechanism.is_possible(request.offer));
-    // §3.6: who gives a token up is not given another unasked.
     let due = request
         .readmitted
-        .filter(|readmitted| readmitted.is_due && readmitted.token.is_some())
+        .filter(|readmitted| readmitted.is_due)
         .map(|readmitted| readmitted.mechanism);
     let Some(mechanism) = asked.or(due) else {
         return Ok(None);
@@ -266,10 +281,7 @@ async fn issue(exchange: &Exchange, request: TokenRequest<'_>) -> Result<Option<
     let token = new_token(exchange);
     let now = exchange.now().0;
     let expires_at = now + DAYS * DAY;
-    let after = request
-        .readmitted
-        .and_then(|readmitted| readmitted.token.as_deref());
-    let statements = insert(&request, after, &token, mechanism, now, expires_at);
+    let statements = insert(&request, &token, mechanism, now, expires_at);
     let changed = exchange.database.batch(statements).await?;
     if changed.last() != Some(&1) {
         return Ok(None);
@@ -281,17 +293,21 @@ async fn issue(exchange: &Exchange, request: TokenRequest<'_>) -> Result<Option<
 }
 
 /// The statements that make a token; the last changes one row if it was made. What was revoked
-/// since the client was let in stays so: the token by which it came must still be there, and its
-/// account must be allowed to log in.
+/// since the client was let in stays so: the token or the password by which it came must still be
+/// good, and its account must be allowed to log in.
 fn insert(
     request: &TokenRequest<'_>,
-    after: Option<&str>,
     token: &str,
     mechanism: TokenMechanism,
     now: i64,
     expires_at: i64,
 ) -> Vec<Statement> {
     let client = hash(request.client);
+    let after = request
+        .readmitted
+        .and_then(|readmitted| readmitted.token.as_deref())
+        .unwrap_or_default();
+    let credential = request.credential;
     let key = || -> Vec<Value> { vec![request.account.into(), client.clone().into()] };
     let values = [
         key(),
@@ -301,7 +317,9 @@ fn insert(
             now.into(),
             expires_at.into(),
             NO_COUNT.into(),
-            after.unwrap_or_default().into(),
+            after.into(),
+            credential.map_or("", |credential| credential.kind).into(),
+            credential.map_or("", |credential| &credential.value).into(),
         ],
     ];
     vec![
@@ -323,8 +341,9 @@ fn insert(
         Statement::new(
             "INSERT INTO fast_token (account, client, token, mechanism, created_at, expires_at, \
              seen_at, used, count) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?5, 0, ?7 \
-             WHERE EXISTS (SELECT 1 FROM account WHERE id = ?1 AND disabled = 0) AND (?8 = '' OR \
-             EXISTS (SELECT 1 FROM fast_token WHERE account = ?1 AND client = ?2 AND token = ?8))",
+             WHERE EXISTS (SELECT 1 FROM account WHERE id = ?1 AND disabled = 0) AND ( \
+             EXISTS (SELECT 1 FROM fast_token WHERE account = ?1 AND client = ?2 AND token = ?8) \
+             OR EXISTS (SELECT 1 FROM credential WHERE account = ?1 AND kind = ?9 AND value = ?10))",
             values.concat(),
         ),
     ]

@@ -65,7 +65,8 @@ class LineClient(Client):
             if handler:
                 handler(*fields)
 
-    def _on_online(self, _jid, mechanism):
+    def _on_online(self, jid, mechanism):
+        self.full_jid = jid
         self.mechanism = mechanism
         self.online, self.resumed = True, False
 
@@ -249,6 +250,8 @@ class XmppJs(LineClient):
         self.readmitted = mechanism.startswith("HT-SHA-256-")
         if self.readmitted != expected:
             raise CheckFailed(f"{self.program} {'has a' if expected else 'has no'} token and logged in by {mechanism}")
+        # With Bind 2 the server makes the resource, from the program's name.
+        self.has_bind2 = self.full_jid.partition("/")[2] != "xmppjs"
         return None if self.readmitted else mechanism
 
     def service(self):

@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 use rustls::ServerConnection;
+use waxwing_core::accounts::Credential;
 use waxwing_core::db::DbError;
 use waxwing_core::powers::{Readmitted, TokenLogin};
 use waxwing_xmpp::error::StreamCondition;
@@ -42,6 +43,8 @@ pub(super) struct Proved {
     pub(super) data: Option<Vec<u8>>,
     /// If it was by a token.
     pub(super) readmitted: Option<Readmitted>,
+    /// If it was by a password: what that was checked with.
+    pub(super) credential: Option<Credential>,
 }
 
 /// What a stream offers, given its TLS session.
@@ -144,7 +147,12 @@ impl Negotiation {
         request: &Element,
         name: &mut String,
     ) -> Result<Result<Proved, Failure>, End> {
-        if !self.facts(false).secure {
+        // XEP-0388 §3: never without TLS, whatever the configuration allows.
+        let is_private = match profile {
+            Profile::Sasl => self.facts(false).secure,
+            Profile::Sasl2 => self.reader.io.is_tls(),
+        };
+        if !is_private {
             return Ok(Err(Failure::EncryptionRequired));
         }
         let mechanism = request.attr("mechanism").unwrap_or_default();
@@ -162,6 +170,7 @@ impl Negotiation {
         let accounts = &self.shared.exchange.clone().accounts;
         let domain = self.shared.exchange.domain.clone();
         let nonce = self.shared.exchange.ids.token();
+        let mut credential = None;
         let mut step = sasl::start(
             mechanism,
             initial.as_deref(),
@@ -185,7 +194,11 @@ impl Negotiation {
                 } => {
                     name.clone_from(&account.to_string());
                     match accounts.scram_keys(account.as_str(), hash).await {
-                        Ok(keys) => next.keys(keys, accounts.decoy_secret()),
+                        Ok(found) => {
+                            let (keys, known) = found.unzip();
+                            credential = known;
+                            next.keys(keys, accounts.decoy_secret())
+                        }
                         Err(error) => return Ok(Err(unavailable(&error))),
                     }
                 }
@@ -196,14 +209,26 @@ impl Negotiation {
                 } => {
                     name.clone_from(&account.to_string());
                     match accounts.check_password(account.as_str(), password).await {
-                        Ok(valid) => next.verdict(valid),
+                        Ok(known) => {
+                            credential = known;
+                            next.verdict(credential.is_some())
+                        }
                         Err(error) => return Ok(Err(unavailable(&error))),
                     }
                 }
                 Step::Success {
                     account,
                     additional_data,
-                } => return Ok(self.admit(profile, account, additional_data, None).await),
+                } => {
+                    if let Err(failure) = self.check_claim(profile, &account) {
+                        return Ok(Err(failure));
+                    }
+                    let admitted = self.admit(account, additional_data).await;
+                    return Ok(admitted.map(|proved| Proved {
+                        credential,
+                        ..proved
+                    }));
+                }
                 Step::Anonymous => {
                     let local = self.shared.exchange.ids.token();
                     return Ok(match Jid::from_parts(Some(&local), domain.as_str(), None) {
@@ -211,6 +236,7 @@ impl Negotiation {
                             who: Authenticated::Anonymous(jid),
                             data: None,
                             readmitted: None,
+                            credential: None,
                         }),
                         Err(_) => Err(Failure::TemporaryAuthFailure),
                     });
@@ -220,8 +246,7 @@ impl Negotiation {
         }
     }
 
-    /// The same by a token (XEP-0484 §3.4): one message, which only a client with an id can send
-    /// and only an encrypted stream may carry (§6).
+    /// The same by a token (XEP-0484 §3.4): one message, which only a client with an id can send.
     async fn by_token(
         &self,
         mechanism: TokenMechanism,
@@ -230,48 +255,50 @@ impl Negotiation {
     ) -> Result<Proved, Failure> {
         let exchange = &self.shared.exchange;
         let readmit = exchange.powers.readmit.as_ref();
-        let readmit = readmit
-            .filter(|_| self.reader.io.is_tls())
-            .ok_or(Failure::InvalidMechanism)?;
+        let readmit = readmit.ok_or(Failure::InvalidMechanism)?;
         let client = self.user_agent.as_ref().and_then(|agent| agent.id.as_ref());
         let client = client.ok_or(Failure::MalformedRequest)?;
         let message = Profile::Sasl2.initial(request)?;
         let domain = exchange.domain.as_str();
         let proof = TokenProof::read(mechanism, message.as_deref(), &self.offer, domain)?;
         name.clone_from(&proof.account().to_string());
+        // XEP-0388 §2.6.2: an attempt that fails changes nothing.
+        self.check_claim(Profile::Sasl2, proof.account())?;
         let login = TokenLogin {
             proof: &proof,
             client,
             request,
         };
         let checked = readmit.check(exchange, login).await;
-        let readmitted = checked.map_err(|error| unavailable(&error))??;
+        let mut readmitted = checked.map_err(|error| unavailable(&error))??;
         let data = readmitted.additional_data.clone();
-        let account = proof.account().clone();
-        self.admit(Profile::Sasl2, account, Some(data), Some(readmitted))
-            .await
+        let proved = self.admit(proof.account().clone(), Some(data)).await?;
+        Ok(Proved {
+            credential: readmitted.credential.take(),
+            readmitted: Some(readmitted),
+            ..proved
+        })
+    }
+
+    /// XEP-0388 §2.3 and §4.4. A client that names one account in its stream header and logs in to
+    /// another is mistaken, whether or not it sends an authorization identity.
+    fn check_claim(&self, profile: Profile, account: &Jid) -> Result<(), Failure> {
+        let claimed = self.claimed.as_ref();
+        if profile == Profile::Sasl2 && claimed.is_some_and(|claimed| claimed != account) {
+            return Err(Failure::InvalidAuthzid);
+        }
+        Ok(())
     }
 
     /// Looks at the account of a client that has proved to be it.
-    async fn admit(
-        &self,
-        profile: Profile,
-        account: Jid,
-        data: Option<Vec<u8>>,
-        readmitted: Option<Readmitted>,
-    ) -> Result<Proved, Failure> {
-        // XEP-0388 §2.3 and §4.4. A client that names one account in its stream header and logs in
-        // to another is mistaken, whether or not it sends an authorization identity.
-        let claimed = self.claimed.as_ref();
-        if profile == Profile::Sasl2 && claimed.is_some_and(|claimed| *claimed != account) {
-            return Err(Failure::InvalidAuthzid);
-        }
+    async fn admit(&self, account: Jid, data: Option<Vec<u8>>) -> Result<Proved, Failure> {
         match self.shared.exchange.account(account.as_str()).await {
             Ok(Some(found)) if found.is_disabled() => Err(Failure::AccountDisabled),
             Ok(Some(_)) => Ok(Proved {
                 who: Authenticated::Account(account),
                 data,
-                readmitted,
+                readmitted: None,
+                credential: None,
             }),
             Ok(None) => Err(Failure::NotAuthorized),
             Err(error) => Err(unavailable(&error)),

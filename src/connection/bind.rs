@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use waxwing_core::binding::Binding;
+use waxwing_core::streams::Unserved;
 use waxwing_core::{Exchange, Session};
 use waxwing_xmpp::builder::With;
 use waxwing_xmpp::error::StreamCondition;
@@ -13,62 +14,6 @@ use super::End;
 use super::authenticate::Authenticated;
 use super::negotiate::Negotiation;
 use super::reader::Incoming;
-
-/// A session that is bound and not served yet. Should its negotiation end before, it ends too.
-pub(super) struct Fresh {
-    exchange: Arc<Exchange>,
-    session: Option<Arc<Session>>,
-    /// Whether it was there before this connection.
-    is_resumed: bool,
-}
-
-impl Fresh {
-    /// A session that was taken up again.
-    pub(super) fn resumed(exchange: &Arc<Exchange>, session: Arc<Session>) -> Self {
-        let mut fresh = Fresh::new(exchange, session);
-        fresh.is_resumed = true;
-        fresh
-    }
-
-    pub(super) fn new(exchange: &Arc<Exchange>, session: Arc<Session>) -> Self {
-        Fresh {
-            exchange: Arc::clone(exchange),
-            session: Some(session),
-            is_resumed: false,
-        }
-    }
-
-    /// The session.
-    pub(super) fn session(&self) -> Option<&Session> {
-        self.session.as_deref()
-    }
-
-    /// The full JID.
-    pub(super) fn jid(&self) -> &str {
-        self.session
-            .as_ref()
-            .map_or("", |session| session.jid.as_str())
-    }
-
-    /// Hands the session on to who serves it, with `first` in front of all that it is sent.
-    pub(super) fn begin(mut self, first: String) -> Option<Arc<Session>> {
-        let session = self.session.take()?;
-        session.outbox.push_first(Bytes::from(first));
-        Some(session)
-    }
-}
-
-impl Drop for Fresh {
-    fn drop(&mut self) {
-        if let Some(session) = self.session.take() {
-            if self.is_resumed {
-                return self.exchange.leave(&session);
-            }
-            session.outbox.drain_queue();
-            self.exchange.unbind(&session);
-        }
-    }
-}
 
 impl Negotiation {
     /// RFC 6120 §7.
@@ -84,8 +29,8 @@ impl Negotiation {
             };
             if element.is("resume", sm::NS) {
                 match self.resume(authenticated.jid(), &element).await? {
-                    Ok((fresh, resumed)) => {
-                        if let Some(session) = fresh.begin(resumed) {
+                    Ok((unserved, resumed)) => {
+                        if let Some(session) = begin(unserved, resumed) {
                             return Ok(session);
                         }
                     }
@@ -95,7 +40,8 @@ impl Negotiation {
             }
             if element.ns() == sm::NS {
                 // XEP-0198 §3: not before a resource is bound.
-                self.send(sm::unexpected()).await?;
+                let error = StanzaError::unexpected_request();
+                self.send(sm::failed(None, &error)).await?;
                 continue;
             }
             let request = element.get_child("bind", ns::BIND);
@@ -131,7 +77,7 @@ impl Negotiation {
         &self,
         authenticated: &Authenticated,
         request: &Element,
-    ) -> Option<(Fresh, String)> {
+    ) -> Option<(Unserved, String)> {
         let tag = request.get_child("tag", ns::BIND2).map(Element::text);
         let binding = Binding {
             tag: tag.as_deref().map(str::trim).filter(|tag| !tag.is_empty()),
@@ -140,8 +86,8 @@ impl Negotiation {
         let exchange = &self.shared.exchange;
         match self.session(authenticated, binding).await {
             Ok(session) => {
-                let fresh = Fresh::new(exchange, Arc::clone(&session));
-                Some((fresh, bound(exchange, &session, request).await))
+                let unserved = Unserved::new(exchange, Arc::clone(&session));
+                Some((unserved, bound(exchange, &session, request).await))
             }
             Err(error) => {
                 tracing::debug!(condition = ?error.condition, "no session for a client");
@@ -172,6 +118,13 @@ impl Negotiation {
     }
 }
 
+/// Hands a session on to who serves it, with `first` in front of all that it is sent.
+pub(super) fn begin(unserved: Unserved, first: String) -> Option<Arc<Session>> {
+    let session = unserved.serve()?;
+    session.outbox.push_first(Bytes::from(first));
+    Some(session)
+}
+
 /// `<bound/>` with what the extensions put into it.
 pub(super) async fn bound(
     exchange: &Arc<Exchange>,
@@ -180,9 +133,10 @@ pub(super) async fn bound(
 ) -> String {
     let mut inner = String::new();
     for inline in &exchange.powers.inline {
-        let asked = inline.bound(exchange, session, request).await;
-        inner += &asked.unwrap_or_default();
-        inner += &inline.always(exchange, session).await.unwrap_or_default();
+        inner += &inline.bound(exchange, session, request).unwrap_or_default();
+        if let Some(always) = inline.always(exchange, session) {
+            inner += &always.await.unwrap_or_default();
+        }
     }
     format!("<bound xmlns='{}'>{inner}</bound>", ns::BIND2)
 }

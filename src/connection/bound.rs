@@ -124,12 +124,12 @@ impl Bound {
             connection.session.outbox.close(Close::Error(stopping));
         }
         let mut outcome = Ok(());
-        if let Some(rest) = rest.take() {
-            outcome = connection.input(framer, &rest.chunk[rest.at..]).await;
-        }
-        if outcome.is_ok() && connection.session.is_draining() {
+        if connection.session.is_draining() {
             // It was taken up again: what it missed comes before anything else.
             outcome = Box::pin(connection.drain()).await;
+        }
+        if let (Ok(()), Some(rest)) = (&outcome, rest.take()) {
+            outcome = connection.input(framer, &rest.chunk[rest.at..]).await;
         }
         let mut turn = 0;
         while outcome.is_ok() {
@@ -296,12 +296,17 @@ impl Connection {
     /// Writes until no more than `bytes` wait.
     async fn relieve(&mut self, bytes: usize) -> Result<(), Ending> {
         while self.session.outbox.queued_bytes() > bytes {
-            let event = poll_fn(|cx| match self.poll_outbox(cx)? {
-                Poll::Ready(event) => Poll::Ready(Ok(Some(event))),
-                Poll::Pending if self.session.outbox.queued_bytes() <= bytes => {
-                    Poll::Ready(Ok(None))
+            let event = poll_fn(|cx| {
+                // Nothing is read meanwhile, so that nobody can say that the client is active again:
+                // what it would be spared goes as well.
+                self.session.outbox.hurry();
+                match self.poll_outbox(cx)? {
+                    Poll::Ready(event) => Poll::Ready(Ok(Some(event))),
+                    Poll::Pending if self.session.outbox.queued_bytes() <= bytes => {
+                        Poll::Ready(Ok(None))
+                    }
+                    Poll::Pending => Poll::Pending,
                 }
-                Poll::Pending => Poll::Pending,
             });
             let event = event.await;
             self.while_not_reading(event)?;
@@ -346,7 +351,7 @@ impl Connection {
         }
     }
 
-    /// A wake-up without bytes: the wheel's, or another session left its mailbox to this one.
+    /// A wake-up without bytes: the wheel's, or the mailbox has something for this session.
     async fn tick(&mut self) -> Result<(), Ending> {
         if self.session.is_draining() {
             Box::pin(self.drain()).await?;

@@ -232,6 +232,7 @@ impl Negotiation {
         StreamFacts {
             secure,
             authenticated,
+            bound: false,
             managed: false,
             peer: self.peer,
         }
@@ -250,7 +251,7 @@ impl Negotiation {
                 self.reader.io.tls(),
                 self.end_point.as_deref(),
             );
-            features += &self.offer.features_xml(&self.inline_features());
+            features += &self.offer.features_xml(self.inline_features().as_deref());
         }
         features += &self.extension_features(facts);
         features += "</stream:features>";
@@ -265,6 +266,7 @@ impl Negotiation {
             format!("<bind xmlns='{}'/>", ns::BIND)
         };
         let more = self.extension_features(StreamFacts {
+            bound: bound.is_some(),
             managed: bound.is_some_and(|session| session.stream() != 0),
             ..self.facts(true)
         });

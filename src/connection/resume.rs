@@ -1,11 +1,10 @@
 //! Resumption of a session: instead of binding (XEP-0198 §5), or within SASL2 (§9.2).
 
-use waxwing_core::streams::NotResumed;
+use waxwing_core::streams::{NotResumed, Unserved};
 use waxwing_xmpp::sm::{self, Request};
 use waxwing_xmpp::{Element, Jid, StanzaError};
 
 use super::End;
-use super::bind::Fresh;
 use super::negotiate::Negotiation;
 
 impl Negotiation {
@@ -15,19 +14,13 @@ impl Negotiation {
         &mut self,
         account: &Jid,
         request: &Element,
-    ) -> Result<Result<(Fresh, String), String>, End> {
+    ) -> Result<Result<(Unserved, String), String>, End> {
         let exchange = &self.shared.exchange;
         let Request::Resume { previous, h } = Request::of(request) else {
             return Ok(Err(sm::failed(None, &StanzaError::bad_request())));
         };
         match exchange.resume(account, &previous, h).await {
-            Ok((resumed, answer)) => {
-                let session = resumed.begin();
-                let fresh = session.map(|session| Fresh::resumed(exchange, session));
-                Ok(fresh
-                    .map(|fresh| (fresh, answer))
-                    .ok_or_else(|| sm::failed(None, &StanzaError::item_not_found())))
-            }
+            Ok(resumed) => Ok(Ok(resumed)),
             Err(NotResumed::Failed(h, error)) => Ok(Err(sm::failed(h, &error))),
             Err(NotResumed::TooHigh(error)) => Err(End::Error(error.to_stream_error())),
         }

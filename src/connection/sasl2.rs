@@ -1,6 +1,8 @@
 //! SASL2 on a stream (XEP-0388): one request that authenticates, resumes or binds, and asks for a
 //! token, and one answer to all of it.
 
+use std::collections::HashSet;
+
 use waxwing_core::binding::UserAgent;
 use waxwing_core::powers::{Powers, TokenRequest};
 use waxwing_xmpp::sasl::{Failure, Offer, Profile};
@@ -9,6 +11,7 @@ use waxwing_xmpp::{Element, dom, ns};
 
 use super::End;
 use super::authenticate::{Authenticated, Proved};
+use super::bind::begin;
 use super::negotiate::{Login, Negotiation};
 
 impl Negotiation {
@@ -39,30 +42,34 @@ impl Negotiation {
         {
             session = self.bind2(&proved.who, bind).await;
         }
-        let Some((fresh, told)) = session else {
+        let Some((unserved, told)) = session else {
             let features = self.features_after_login(None);
             let identity = proved.who.jid().as_str();
             let success = success(&proved, identity, &(more + &token));
             self.send(success + &features).await?;
             return Ok(Some(Login::Features(proved.who)));
         };
-        let success = success(&proved, fresh.jid(), &(more + &told + &token));
+        let jid = unserved
+            .session()
+            .map_or("", |session| session.jid.as_str());
+        let success = success(&proved, jid, &(more + &told + &token));
         // Through the outbox: nothing may be written before it, and nothing in between.
         // XEP-0198 §9.2: a resumed stream goes on at once.
         let features = if is_resumed {
             String::new()
         } else {
-            self.features_after_login(fresh.session())
+            self.features_after_login(unserved.session().map(|session| &**session))
         };
-        let session = fresh.begin(success + &features);
+        let session = begin(unserved, success + &features);
         Ok(session.map(Login::Bound))
     }
 
-    /// What SASL2's feature holds beside the mechanisms.
-    pub(super) fn inline_features(&self) -> String {
-        // XEP-0484 §6: tokens are for encrypted streams, whatever the configuration allows.
-        let offer = self.reader.io.is_tls().then_some(&self.offer);
-        inline_features(&self.shared.exchange.powers, offer)
+    /// What SASL2's feature holds beside the mechanisms. `None`: without TLS there is no SASL2
+    /// (XEP-0388 §3).
+    pub(super) fn inline_features(&self) -> Option<String> {
+        let powers = &self.shared.exchange.powers;
+        let is_offered = self.reader.io.is_tls();
+        is_offered.then(|| inline_features(powers, &self.offer))
     }
 
     /// A token for next time, as XML; empty if none is wanted. That there is none is no reason to
@@ -70,12 +77,9 @@ impl Negotiation {
     async fn token(&self, proved: &Proved, request: &Element) -> String {
         let exchange = &self.shared.exchange;
         let client = self.user_agent.as_ref().and_then(|agent| agent.id.as_ref());
-        let (Some(readmit), Some(client), Authenticated::Account(jid), true) = (
-            &exchange.powers.readmit,
-            client,
-            &proved.who,
-            self.reader.io.is_tls(),
-        ) else {
+        let (Some(readmit), Some(client), Authenticated::Account(jid)) =
+            (&exchange.powers.readmit, client, &proved.who)
+        else {
             return String::new();
         };
         let issued = async {
@@ -88,6 +92,7 @@ impl Negotiation {
                 request,
                 offer: &self.offer,
                 readmitted: proved.readmitted.as_ref(),
+                credential: proved.credential.as_ref(),
             };
             readmit.issue(exchange, request).await
         };
@@ -101,19 +106,15 @@ impl Negotiation {
     }
 }
 
-/// The user agent of a request that makes sense: each of its parts is there once, or not at all.
+/// The user agent of a request that makes sense: each of its parts is there once, or not at all,
+/// whoever reads it.
 fn read(request: &Element) -> Result<Option<UserAgent>, Failure> {
-    let once = |name: &'static str, ns: &'static str| {
-        let mut found = request.children().filter(|child| child.is(name, ns));
-        match (found.next(), found.next()) {
-            (found, None) => Ok(found),
-            _ => Err(Failure::MalformedRequest),
-        }
-    };
-    once("initial-response", ns::SASL2)?;
-    once("bind", ns::BIND2)?;
-    once("resume", SM)?;
-    let agent = once("user-agent", ns::SASL2)?;
+    let mut parts = HashSet::new();
+    let mut children = request.children();
+    if !children.all(|child| parts.insert((child.ns(), child.name()))) {
+        return Err(Failure::MalformedRequest);
+    }
+    let agent = request.get_child("user-agent", ns::SASL2);
     agent
         .map(UserAgent::read)
         .transpose()
@@ -127,9 +128,9 @@ fn success(proved: &Proved, identity: &str, more: &str) -> String {
     Profile::Sasl2.success_xml(proved.data.as_deref(), &more)
 }
 
-/// The inner of `<inline/>`: Bind 2 with what can be asked for in it (XEP-0386 §3.1), tokens where
-/// there is an offer for them, and what extensions add.
-fn inline_features(powers: &Powers, tokens: Option<&Offer>) -> String {
+/// The inner of `<inline/>`: Bind 2 with what can be asked for in it (XEP-0386 §3.1), tokens, and
+/// what extensions add.
+fn inline_features(powers: &Powers, offer: &Offer) -> String {
     let bind: String = powers
         .inline
         .iter()
@@ -142,7 +143,7 @@ fn inline_features(powers: &Powers, tokens: Option<&Offer>) -> String {
     };
     let own = powers.inline.iter();
     features.extend(own.filter_map(|inline| inline.sasl2_feature()));
-    if let (Some(readmit), Some(offer)) = (&powers.readmit, tokens) {
+    if let Some(readmit) = &powers.readmit {
         features += &readmit.feature(offer);
     }
     features

@@ -7,11 +7,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwapOption;
+use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
 use waxwing_xmpp::{Jid, Stanza};
 
 use crate::archiving::Preferences;
 use crate::clock::Timestamp;
+use crate::mailbox_store::MAX_DEVICES;
+use crate::position::Position;
 use crate::roster::Roster;
 use crate::session::{Session, SessionRef};
 
@@ -45,9 +48,16 @@ pub struct State {
     pub cursor: i64,
     /// How far each of its devices has.
     pub devices: Vec<DeviceCursor>,
+    /// Rows for one resource that its session left behind, and that nobody has acknowledged: they
+    /// are for everybody, wherever the cursors stand.
+    pub strays: Vec<i64>,
     /// How many available presences there were: what tells whether a session was there when a
     /// message was handed out.
     pub arrivals: u64,
+    /// Whether somebody looks after what its sessions hold in memory only.
+    pub is_watched: bool,
+    /// Messages that were taken while they were being stored.
+    pub taken_late: Vec<Bytes>,
     /// Whether it was removed while it was loaded: nothing may be stored for it.
     pub removed: bool,
 }
@@ -79,6 +89,8 @@ pub struct Mail {
     pub cursor: i64,
     /// How far each device has.
     pub devices: Vec<DeviceCursor>,
+    /// What sessions left behind ([`State::strays`]).
+    pub strays: Vec<i64>,
 }
 
 /// A session as its account sees it.
@@ -93,19 +105,8 @@ pub struct Bound {
     pub interested: bool,
     /// Where it sent directed presence (RFC 6121 §4.6), bare or full JIDs.
     pub directed: Vec<Jid>,
-    /// Whether the mailbox is being emptied into it: what arrives meanwhile joins the mailbox.
-    pub draining: Option<Drain>,
-    /// The newest row that it was given, or need not be.
-    pub handed: i64,
-    /// The row up to which its client has acknowledged.
-    pub cursor: i64,
-}
-
-/// How far a mailbox has been emptied into a session.
-#[derive(Clone, Copy, Debug)]
-pub struct Drain {
-    /// The last row that was handed over; 0 at the beginning.
-    pub after: i64,
+    /// How far it has got with the mailbox.
+    pub position: Position,
 }
 
 /// Availability of a session.
@@ -130,7 +131,10 @@ impl Account {
             last_row: 0,
             cursor: mail.cursor,
             devices: mail.devices,
+            strays: mail.strays,
             arrivals: 0,
+            is_watched: false,
+            taken_late: Vec::new(),
             removed: false,
         };
         Account {
@@ -176,7 +180,7 @@ impl State {
     /// Whether the mailbox may hold something that a session was not given. The count alone is not
     /// asked: another device may have acknowledged it.
     pub fn may_have_mail(&self, handed: i64) -> bool {
-        self.mailbox.count > 0 || handed < self.cursor.max(self.last_row)
+        self.mailbox.count > 0 || handed < self.cursor.max(self.last_row) || !self.strays.is_empty()
     }
 
     /// The cursor of a device; a new one begins where the account stands.
@@ -193,6 +197,18 @@ impl State {
         match self.devices.iter_mut().find(|device| *device.key == *key) {
             Some(device) => device.cursor = device.cursor.max(cursor),
             None => {
+                if self.devices.len() >= MAX_DEVICES {
+                    // As in the table: the one that was entered first among those not here.
+                    let here = |device: &DeviceCursor| {
+                        let mut keys = self
+                            .sessions
+                            .iter()
+                            .filter_map(|bound| bound.session.device_key());
+                        keys.any(|key| *key == *device.key)
+                    };
+                    let gone = self.devices.iter().position(|device| !here(device));
+                    gone.map(|at| self.devices.remove(at));
+                }
                 self.devices.reserve_exact(1);
                 self.devices.push(DeviceCursor {
                     key: key.into(),
@@ -206,6 +222,9 @@ impl State {
     pub fn forget_stored(&mut self, count: u64, bytes: u64) {
         self.mailbox.count = self.mailbox.count.saturating_sub(count);
         self.mailbox.bytes = self.mailbox.bytes.saturating_sub(bytes);
+        if self.mailbox.count == 0 {
+            self.mailbox.bytes = 0;
+        }
     }
 
     /// Sessions that sent available presence.
@@ -225,10 +244,11 @@ impl State {
 }
 
 impl Bound {
-    /// Begins to empty the mailbox into the session, or ends that.
-    pub fn set_draining(&mut self, draining: Option<Drain>) {
-        self.draining = draining;
-        self.session.set_draining(draining.is_some());
+    /// Changes how far it has got, and tells the session whether it is being drained.
+    pub fn reposition<T>(&mut self, change: impl FnOnce(&mut Position) -> T) -> T {
+        let outcome = change(&mut self.position);
+        self.session.set_draining(self.position.is_draining());
+        outcome
     }
 
     /// Whether messages to the bare JID go to it (RFC 6121 §8.5.2.1.1).

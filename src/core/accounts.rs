@@ -15,6 +15,15 @@ use crate::db::{Database, DbError, Statement};
 /// The `credential.kind` of the Argon2id hash; SCRAM keys use their hash's name.
 const ARGON2ID: &str = "argon2id";
 
+/// What is stored of a password: the hash or keys that a proof was checked with.
+#[derive(Clone)]
+pub struct Credential {
+    /// Which of the forms it is.
+    pub kind: &'static str,
+    /// The form.
+    pub value: String,
+}
+
 /// Why an account could not be made or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum AccountError {
@@ -202,9 +211,14 @@ impl Accounts {
     /// The statements that remove an account's own rows.
     pub fn removal(id: i64) -> Vec<Statement> {
         [
+            // By its address, which goes with its row.
+            "DELETE FROM stream_part WHERE stream IN (SELECT id FROM stream \
+             WHERE account = (SELECT jid FROM account WHERE id = ?1))",
+            "DELETE FROM stream WHERE account = (SELECT jid FROM account WHERE id = ?1)",
             "DELETE FROM account WHERE id = ?1",
             "DELETE FROM credential WHERE account = ?1",
             "DELETE FROM roster WHERE account = ?1",
+            "DELETE FROM stray WHERE account = ?1",
         ]
         .into_iter()
         .map(|sql| Statement::new(sql, vec![id.into()]))
@@ -239,33 +253,51 @@ impl Accounts {
         &self,
         bare: &str,
         hash: ScramHash,
-    ) -> Result<Option<ScramKeys>, DbError> {
-        let line = self.credential(bare, hash.mechanism_name()).await?;
-        line.map(|line| ScramKeys::decode(&line))
-            .transpose()
-            .map_err(|_| DbError::Unexpected("SCRAM keys"))
-    }
-
-    /// Whether a password is that of an account, which is found out in the same time whether or
-    /// not the account exists.
-    pub async fn check_password(&self, bare: &str, password: Password) -> Result<bool, DbError> {
-        let known = self.credential(bare, ARGON2ID).await?;
-        let check = move |memory: &mut Argon2Memory| {
-            password::argon2id_verify(known.as_deref(), &password, memory)
+    ) -> Result<Option<(ScramKeys, Credential)>, DbError> {
+        let Some(credential) = self.credential(bare, hash.mechanism_name()).await? else {
+            return Ok(None);
         };
-        Ok(self.off_thread(check).await)
+        let keys = ScramKeys::decode(&credential.value);
+        let keys = keys.map_err(|_| DbError::Unexpected("SCRAM keys"))?;
+        Ok(Some((keys, credential)))
     }
 
-    async fn credential(&self, bare: &str, kind: &'static str) -> Result<Option<String>, DbError> {
+    /// What shows that a password is that of an account; `None`: it is not, which is found out in
+    /// the same time whether or not the account exists.
+    pub async fn check_password(
+        &self,
+        bare: &str,
+        password: Password,
+    ) -> Result<Option<Credential>, DbError> {
+        let known = self.password_credential(bare).await?;
+        let check = move |memory: &mut Argon2Memory| {
+            let hash = known.as_ref().map(|known| known.value.as_str());
+            password::argon2id_verify(hash, &password, memory).then_some(known)
+        };
+        Ok(self.off_thread(check).await.flatten())
+    }
+
+    /// What every account has stored of its password; `None`: there is no such account.
+    pub async fn password_credential(&self, bare: &str) -> Result<Option<Credential>, DbError> {
+        self.credential(bare, ARGON2ID).await
+    }
+
+    async fn credential(
+        &self,
+        bare: &str,
+        kind: &'static str,
+    ) -> Result<Option<Credential>, DbError> {
         let select = "SELECT value FROM credential WHERE kind = ?2 AND account = \
                       (SELECT id FROM account WHERE jid = ?1)";
         let rows = self
             .database
             .query(select, vec![bare.into(), kind.into()])
             .await?;
-        rows.first()
-            .map(|row| row.text(0).map(str::to_owned))
-            .transpose()
+        let Some(row) = rows.first() else {
+            return Ok(None);
+        };
+        let value = row.text(0)?.to_owned();
+        Ok(Some(Credential { kind, value }))
     }
 
     async fn off_thread<T: Send + 'static>(

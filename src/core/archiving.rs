@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use tokio::sync::oneshot;
 use waxwing_xmpp::Jid;
 
 use crate::account::Account;
+use crate::db::{Database, DbError, Pending, Statement};
 use crate::roster::Roster;
 
 /// What becomes of messages from and to an address that no list names.
@@ -61,6 +63,27 @@ impl Account {
         self.preferences.store(preferences.map(Arc::new));
     }
 
+    /// Sets the same once the statements are committed. What was written last is what holds: it is
+    /// set in the order of the commits, and a write that fails changes nothing.
+    pub fn write_preferences(
+        self: &Arc<Self>,
+        database: &Database,
+        preferences: Option<Preferences>,
+        statements: Vec<Statement>,
+    ) -> Pending<()> {
+        let (reply, pending) = oneshot::channel();
+        let account = Arc::clone(self);
+        let done = move |result: Result<(), DbError>| {
+            if result.is_ok() {
+                account.set_preferences(preferences);
+            }
+            if let Err(Err(error)) = reply.send(result) {
+                tracing::error!(%error, "archive preferences could not be written");
+            }
+        };
+        Pending::queued(database.submit_with(statements, done), pending)
+    }
+
     /// Whether messages from and to `peer` show in its archive. Takes the account's lock if the
     /// roster decides: for an account whose lock is not held, such as the sender's.
     pub fn archives(&self, peer: &Jid) -> bool {
@@ -68,14 +91,16 @@ impl Account {
             .unwrap_or_else(|| is_contact(&self.lock().roster, peer))
     }
 
-    /// The same under the account's lock, by its roster.
-    pub fn archives_by(&self, roster: &Roster, peer: &Jid) -> bool {
-        self.wants(peer).unwrap_or_else(|| is_contact(roster, peer))
-    }
-
-    /// The same where the lock may not be taken: the roster is taken to name the peer.
-    pub(crate) fn archives_unlocked(&self, peer: &Jid) -> bool {
-        self.wants(peer).unwrap_or(true)
+    /// The same under the account's lock, by its roster, for an address that is read only if it
+    /// matters.
+    pub fn archives_by(&self, roster: &Roster, peer: &str) -> bool {
+        if self.preferences.load().is_none() {
+            return true;
+        }
+        Jid::parse_tolerant(peer).is_ok_and(|peer| {
+            let wanted = self.wants(&peer);
+            wanted.unwrap_or_else(|| is_contact(roster, &peer))
+        })
     }
 
     fn wants(&self, peer: &Jid) -> Option<bool> {

@@ -16,6 +16,12 @@ impl Timestamp {
         Timestamp(self.0 - i64::from(days) * 86_400_000)
     }
 
+    /// The moment `days` after this one.
+    #[must_use]
+    pub fn days_after(self, days: u32) -> Timestamp {
+        Timestamp(self.0 + i64::from(days) * 86_400_000)
+    }
+
     /// XEP-0082 form with milliseconds: `2002-09-10T23:08:25.000Z`.
     #[must_use]
     pub fn to_xep_0082(self) -> String {

@@ -8,13 +8,17 @@ use waxwing_xmpp::{Jid, Stanza, StanzaError};
 
 use crate::account::{Account, Bound, State};
 use crate::clock::Timestamp;
-use crate::exchange::{Exchange, Receipt};
-use crate::outbox::{Held, Origin, Push};
+use crate::exchange::{Exchange, Receipt, Sender};
+use crate::outbox::{Held, Push};
 use crate::powers::{Direction, Kept};
 use crate::session::Session;
 
 mod custody;
+mod late;
 mod stored;
+
+pub use late::Watched;
+pub(crate) use late::is_same;
 
 /// Where a message for an account goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +52,16 @@ pub fn verdict(kind: MessageType, resource: Option<bool>, available: bool) -> Ve
     }
 }
 
+impl Verdict {
+    /// Whether a message goes to somebody, or waits.
+    fn delivers(self) -> bool {
+        matches!(
+            self,
+            Verdict::Resource | Verdict::Available | Verdict::Mailbox
+        )
+    }
+}
+
 /// A delivery under the account's lock.
 struct Delivery<'a> {
     exchange: &'a Arc<Exchange>,
@@ -66,7 +80,7 @@ impl Exchange {
         to: &Jid,
         stanza: &Stanza,
         received: Timestamp,
-        origin: Option<&Arc<Session>>,
+        origin: Option<Sender<'_>>,
     ) -> Receipt {
         let mut delivery = Delivery::new(self, account, account.lock());
         let receipt = delivery.message(to, stanza, received, origin);
@@ -80,7 +94,9 @@ impl Exchange {
         let mut delivery = Delivery::new(self, account, account.lock());
         let now = self.now();
         delivery.settle_detached();
-        let receipt = if delivery.hand_kept_to_available(stanza, now) {
+        let receipt = if delivery.stores_first() {
+            delivery.store_and_hand(stanza, None, now, None, Kept::QUEUE)
+        } else if delivery.hand_kept_to_available(stanza, now) {
             Receipt::Settled
         } else {
             delivery.store_alone(stanza, now, None)
@@ -187,11 +203,16 @@ impl<'a> Delivery<'a> {
         to: &Jid,
         stanza: &Stanza,
         received: Timestamp,
-        origin: Option<&Arc<Session>>,
+        origin: Option<Sender<'_>>,
     ) -> Receipt {
         if self.state.removed {
             return Receipt::Bounced(StanzaError::service_unavailable());
         }
+        let mut kept = self.exchange.kept(stanza);
+        kept.queue &= matches!(
+            stanza.message_type(),
+            MessageType::Chat | MessageType::Normal
+        );
         loop {
             self.settle_detached();
             let target = to.resource().map(|name| self.connected(name));
@@ -200,21 +221,20 @@ impl<'a> Delivery<'a> {
             let available =
                 matches != Some(true) && self.state.sessions.iter().any(Bound::takes_bare);
             let verdict = verdict(stanza.message_type(), matches, available);
-            if self.is_stored_first(stanza, verdict) {
-                return self.store_and_hand(stanza, target.flatten(), received, origin);
+            if kept.queue && verdict.delivers() && self.stores_first() {
+                return self.store_and_hand(stanza, target.flatten(), received, origin, kept);
             }
             let handed = match verdict {
-                Verdict::Resource => target.flatten().is_some_and(|session| {
-                    let handed = self.hand(&session, stanza, received, origin);
-                    if handed {
-                        self.copy_received(&session, stanza, None);
-                    }
-                    handed
+                Verdict::Resource => target.is_some_and(|session| {
+                    let session: Vec<_> = session.into_iter().collect();
+                    self.hand_to(&session, stanza, received, origin, kept)
                 }),
-                Verdict::Available => self.hand_to_available(stanza, received, origin),
-                Verdict::Mailbox if self.exchange.kept(stanza).queue => {
-                    let origin = origin.map(|session| (Arc::clone(session), session.hold()));
-                    return self.store_alone(stanza, received, origin);
+                Verdict::Available => {
+                    let takers = self.takers(|_| true);
+                    self.hand_to(&takers, stanza, received, origin, kept)
+                }
+                Verdict::Mailbox if kept.queue => {
+                    return self.store_alone(stanza, received, origin.map(Sender::hold));
                 }
                 // Not to be kept, and nobody is there: what somebody wrote is not dropped silently.
                 Verdict::Mailbox if stanza.children().intersects(Children::BODY) => {
@@ -236,21 +256,27 @@ impl<'a> Delivery<'a> {
         (!bound.session.outbox.is_detached()).then(|| Arc::clone(&bound.session))
     }
 
-    /// Hands a message to every session that takes messages to the bare JID. False: to none.
-    fn hand_to_available(
+    /// Hands a message to these sessions, and copies to others. False: all of them are gone.
+    fn hand_to(
         &mut self,
+        sessions: &[Arc<Session>],
         stanza: &Stanza,
         received: Timestamp,
-        origin: Option<&Arc<Session>>,
+        origin: Option<Sender<'_>>,
+        kept: Kept,
     ) -> bool {
         let mut handed = false;
-        for session in self.takers(|_| true) {
-            handed |= self.hand(&session, stanza, received, origin);
+        for session in sessions {
+            handed |= self.hand(session, stanza, received, origin, kept);
+        }
+        if handed {
+            self.copy_received(sessions, stanza, None);
         }
         handed
     }
 
-    /// The same for what is in custody already, whatever its type.
+    /// Hands what is in custody already, whatever its type, to every session that takes messages
+    /// to the bare JID. False: to none.
     fn hand_kept_to_available(&mut self, stanza: &Stanza, received: Timestamp) -> bool {
         let mut handed = false;
         for session in self.takers(|_| true) {
@@ -274,14 +300,10 @@ impl<'a> Delivery<'a> {
         session: &Arc<Session>,
         stanza: &Stanza,
         received: Timestamp,
-        origin: Option<&Arc<Session>>,
+        origin: Option<Sender<'_>>,
+        kept: Kept,
     ) -> bool {
-        let kept = self.exchange.kept(stanza).queue
-            && matches!(
-                stanza.message_type(),
-                MessageType::Chat | MessageType::Normal
-            );
-        if kept {
+        if kept.queue {
             self.hand_kept(session, stanza, received, origin)
         } else {
             session.outbox.push(stanza) == Push::Queued
@@ -295,13 +317,13 @@ impl<'a> Delivery<'a> {
         session: &Arc<Session>,
         stanza: &Stanza,
         received: Timestamp,
-        origin: Option<&Arc<Session>>,
+        origin: Option<Sender<'_>>,
     ) -> bool {
-        let waiter: Option<Origin> = origin.map(|session| (Arc::clone(session), session.hold()));
+        let waiter = origin.map(Sender::hold);
         let draining = self
             .state
             .bound(session.reference)
-            .is_some_and(|bound| bound.draining.is_some());
+            .is_some_and(|bound| bound.position.is_draining());
         if draining {
             // It must not overtake what is still in the mailbox.
             if let Receipt::Bounced(error) = self.store_alone(stanza, received, waiter) {
@@ -313,17 +335,19 @@ impl<'a> Delivery<'a> {
             received,
             arrivals: self.state.arrivals,
             origin: waiter.clone(),
+            storing: false,
         };
         let queued = session.outbox.push_held(stanza, held) == Push::Queued;
-        if let (false, Some((session, ticket))) = (queued, waiter) {
-            session.settle(ticket);
+        self.watch();
+        if let (false, Some(waiter)) = (queued, waiter) {
+            waiter.settle();
         }
         queued
     }
 
-    fn refuse(&mut self, stanza: &Stanza, origin: Option<&Arc<Session>>, error: &StanzaError) {
+    fn refuse(&mut self, stanza: &Stanza, origin: Option<Sender<'_>>, error: &StanzaError) {
         match origin {
-            Some(session) => self.exchange.answer_error(session, stanza, error),
+            Some(sender) => self.exchange.answer_error(sender.session, stanza, error),
             None => self.refused.push(stanza.clone()),
         }
     }

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use waxwing_xmpp::Stanza;
 
-use crate::account::{Account, Drain};
+use crate::account::Account;
 use crate::clock::Timestamp;
 use crate::db::DbError;
 use crate::exchange::{Exchange, parse_address};
 use crate::mailbox_store::{Flags, StoredRow};
 use crate::outbox::{Held, Push};
+use crate::position::Next;
+use crate::powers::Direction;
 use crate::session::{Session, SessionRef};
 
 /// How a page of the mailbox went.
@@ -25,70 +27,105 @@ impl Exchange {
     /// client has shown that it took them.
     pub async fn drain_page(self: &Arc<Self>, session: &Arc<Session>) -> Result<Page, DbError> {
         let account = &session.account;
-        let Some((after, newest)) = drain_position(account, session.reference) else {
+        let Some((next, newest)) = drain_position(account, session.reference) else {
             return Ok(Page::Done);
         };
-        if newest > after {
+        if !matches!(next, Next::Page(after) if newest <= after) {
             // What was appended so far must be committed to be read.
             self.database.batch(Vec::new()).await?;
         }
-        let rows = self.mailbox.page(account.id, after, 64, 64 * 1024).await?;
-        let mut state = account.lock();
-        let unchanged = state.last_row == newest;
+        match next {
+            Next::Named(ids) => {
+                let rows = self.mailbox.queued(account.id, &ids).await?;
+                Ok(self.give_named(session, &ids, rows))
+            }
+            Next::Page(after) => {
+                let rows = self.mailbox.page(account.id, after, 64, 64 * 1024).await?;
+                Ok(self.give_page(session, rows, newest))
+            }
+        }
+    }
+
+    fn give_named(&self, session: &Arc<Session>, ids: &[i64], rows: Vec<StoredRow>) -> Page {
+        let mut state = session.account.lock();
         let Some(bound) = state.bound(session.reference) else {
-            return Ok(Page::Done);
+            return Page::Done;
         };
-        if bound.draining.is_none() {
-            return Ok(Page::Done);
+        bound.reposition(|position| position.gave_named(ids));
+        for row in rows {
+            // By name a row is for the session, whatever it says.
+            if self.queue_row(session, row, false, true) == Push::Detached {
+                return Page::Done;
+            }
+        }
+        Page::More
+    }
+
+    fn give_page(&self, session: &Arc<Session>, rows: Vec<StoredRow>, newest: i64) -> Page {
+        let mut state = session.account.lock();
+        let (unchanged, cursor) = (state.last_row == newest, state.cursor);
+        let Some(bound) = state.bound(session.reference) else {
+            return Page::Done;
+        };
+        if !bound.position.is_draining() {
+            return Page::Done;
         }
         if rows.is_empty() {
             if !unchanged {
-                return Ok(Page::More);
+                return Page::More;
             }
-            bound.set_draining(None);
-            bound.handed = bound.handed.max(newest);
-            return Ok(Page::Done);
+            bound.reposition(|position| position.finish(newest));
+            return Page::Done;
         }
-        let cursor = state.cursor;
         for row in rows {
-            let last = row.id;
-            let queued = is_for(session, &row, cursor).then(|| self.queue_row(session, row));
-            if queued == Some(Push::Detached) {
-                return Ok(Page::Done);
-            }
-            if let Some(bound) = state.bound(session.reference) {
-                bound.handed = bound.handed.max(last);
-                bound.draining = Some(Drain { after: last });
+            let is_undelivered = row.id > cursor;
+            if bound.position.reached(row.id)
+                && self.queue_row(session, row, true, is_undelivered) == Push::Detached
+            {
+                return Page::Done;
             }
         }
-        Ok(Page::More)
+        Page::More
     }
 
-    /// Queues a row, marked as late. One that cannot be read is left alone.
-    fn queue_row(&self, session: &Session, row: StoredRow) -> Push {
+    /// Queues a row, marked as late. One for another resource is given as a copy, if the session
+    /// wants copies, or as it is if `for_anybody`. One that cannot be read is left alone.
+    fn queue_row(
+        &self,
+        session: &Session,
+        row: StoredRow,
+        in_order: bool,
+        for_anybody: bool,
+    ) -> Push {
         let (id, received) = (row.id, Timestamp(row.received_at_ms()));
         let bytes = u32::try_from(row.body.len()).unwrap_or(u32::MAX);
-        let brief = !row.flags.any(Flags::ARCHIVED | Flags::SENT);
-        let archived = row.flags.any(Flags::ARCHIVED);
-        let Ok(stanza) = Stanza::parse(row.body) else {
+        let (flags, archive) = (row.flags, Flags::ARCHIVED | Flags::SENT);
+        let Ok(mut stanza) = Stanza::parse(row.body) else {
             tracing::error!(
                 row = id,
                 "a stored message cannot be read; it is left alone"
             );
             return Push::Queued;
         };
-        let stanza = self.stamp_delay(stanza, received);
-        let stanza = if archived {
-            self.stamp_stored(stanza, &session.account, id)
-        } else {
-            stanza
-        };
+        let is_for_another = flags.any(Flags::DIRECTED) && !is_to(&stanza, session);
+        if flags.any(Flags::ARCHIVED) {
+            stanza = self.stamp_stored(stanza, &session.account, id);
+        }
+        if is_for_another {
+            match self.copy(&stanza, Direction::Received, session) {
+                Some(copy) => stanza = copy,
+                None if for_anybody => {}
+                None => return Push::Queued,
+            }
+        }
         let held = Held::Row {
             id,
             bytes,
-            brief,
+            brief: !flags.any(archive),
+            in_order,
             directed: false,
         };
+        let stanza = self.stamp_delay(stanza, received);
         session.outbox.push_held(&stanza, held)
     }
 
@@ -103,22 +140,15 @@ impl Exchange {
     }
 }
 
-/// Whether a session gets a row of its account's mailbox: not one that was for another resource,
-/// unless no device has it.
-fn is_for(session: &Session, row: &StoredRow, cursor: i64) -> bool {
-    if !row.flags.any(Flags::DIRECTED) || row.id > cursor {
-        return true;
-    }
-    let to = Stanza::parse(row.body.clone()).ok().and_then(|stanza| {
-        let to = stanza.to()?;
-        parse_address(&to).ok()
-    });
-    to.is_some_and(|to| to == session.jid)
+fn is_to(stanza: &Stanza, session: &Session) -> bool {
+    stanza
+        .to()
+        .is_some_and(|to| parse_address(&to).is_ok_and(|to| to == session.jid))
 }
 
-fn drain_position(account: &Account, reference: SessionRef) -> Option<(i64, i64)> {
+fn drain_position(account: &Account, reference: SessionRef) -> Option<(Next, i64)> {
     let mut state = account.lock();
     let newest = state.last_row;
-    let drain = state.bound(reference)?.draining?;
-    Some((drain.after, newest))
+    let next = state.bound(reference)?.position.next()?;
+    Some((next, newest))
 }

@@ -13,12 +13,15 @@ use crate::account::{Account, DeviceCursor, Mail, Usage};
 use crate::accounts::Accounts;
 use crate::clock::{Clock, Ids, Timestamp};
 use crate::db::{Database, DbError};
+use crate::deliver::Watched;
 use crate::mailbox_store::Mailbox;
 use crate::outbox::Push;
 use crate::powers::{Direction, IqTable, Powers};
+pub use crate::receipt::{Receipt, Sender};
 use crate::registry::Registry;
 use crate::roster::Roster;
 use crate::session::Session;
+use crate::stray;
 use crate::streams::Streams;
 
 /// What the configuration decides about the exchange.
@@ -28,7 +31,7 @@ pub struct Settings {
     pub domain: Jid,
     /// Bare JIDs of the administrators.
     pub admins: Vec<Jid>,
-    /// Days that an undelivered message is kept.
+    /// Days that a message is kept.
     pub retention_days: u32,
     /// Sessions per account; a further one is refused.
     pub sessions_per_account: usize,
@@ -82,6 +85,8 @@ pub struct Exchange {
     pub iq_table: IqTable,
     /// Streams that can be resumed.
     pub streams: Streams,
+    /// Accounts whose sessions hold messages in memory only.
+    pub watched: Watched,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Identifiers and randomness.
@@ -92,18 +97,6 @@ pub struct Exchange {
 
 /// What is left to do of a stanza. It is to be awaited before the sender's next one is taken.
 pub type Rest<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
-
-/// What became of a message: its receipt. A session's acknowledgements rest on it.
-#[derive(Debug)]
-pub enum Receipt {
-    /// It was handed to every entitled session, which answer for it from here on, or it is of a
-    /// kind that needs no custody.
-    Settled,
-    /// It is on its way to stable storage; [`Session::settled`] waits for it.
-    Storing,
-    /// It was refused; the sender is owed this error.
-    Bounced(StanzaError),
-}
 
 impl Exchange {
     /// Takes a stanza that a client sent. A stream error ends the stream; everything less is
@@ -146,10 +139,18 @@ impl Exchange {
             return None;
         };
         let stanza = self.cleansed(stanza, &to);
+        let sender = Sender {
+            session,
+            // Before the recipient's lock is taken: its own may be needed.
+            archives: session.account.archives(&to),
+        };
         let recipient = to.clone();
         let answer = move |stanza: &Stanza, receipt| match receipt {
             Receipt::Bounced(error) => self.answer_error(session, stanza, &error),
-            Receipt::Settled | Receipt::Storing => self.copy_sent(session, stanza, &recipient),
+            Receipt::Settled => self.copy_sent(session, stanza, &recipient, None),
+            Receipt::Storing { row, sent } => {
+                self.copy_sent(session, stanza, &recipient, Some((row, sent)));
+            }
         };
         if session.resends.is_unknown() {
             return Some(Box::pin(async move {
@@ -157,7 +158,7 @@ impl Exchange {
                     tracing::error!(%error, "what was sent before could not be read");
                 }
                 if !session.resends.recognise(&stanza, self.clock.elapsed()) {
-                    let receipt = self.route_message(&stanza, &to, Some(session)).await;
+                    let receipt = self.route_message(&stanza, &to, Some(sender)).await;
                     answer(&stanza, receipt);
                 }
             }));
@@ -165,13 +166,13 @@ impl Exchange {
         if session.resends.recognise(&stanza, self.clock.elapsed()) {
             return None;
         }
-        match self.route_to_loaded(&stanza, &to, Some(session)) {
+        match self.route_to_loaded(&stanza, &to, Some(sender)) {
             Some(receipt) => {
                 answer(&stanza, receipt);
                 None
             }
             None => Some(Box::pin(async move {
-                let receipt = self.route_message(&stanza, &to, Some(session)).await;
+                let receipt = self.route_message(&stanza, &to, Some(sender)).await;
                 answer(&stanza, receipt);
             })),
         }
@@ -189,8 +190,9 @@ impl Exchange {
         stanza
     }
 
-    /// Gives a message that a session sent to the account's others that want copies (XEP-0280).
-    fn copy_sent(&self, session: &Session, stanza: &Stanza, to: &Jid) {
+    /// Gives a message that a session sent to the account's others that want copies (XEP-0280):
+    /// once it is stored, if it is, and with its id if it is archived.
+    fn copy_sent(&self, session: &Session, stanza: &Stanza, to: &Jid, stored: Option<(i64, bool)>) {
         let account = &session.account;
         let others: Vec<Arc<Session>> = {
             let state = account.lock();
@@ -202,9 +204,16 @@ impl Exchange {
             let others = sessions.filter(|other| other.reference != session.reference);
             others.filter(|other| other.is_copied()).cloned().collect()
         };
+        if others.is_empty() {
+            return;
+        }
+        let (row, mut stanza) = (stored.map_or(0, |(row, _)| row), stanza.clone());
+        if let Some((row, true)) = stored {
+            stanza = self.stamp_stored(stanza, account, row);
+        }
         for other in others {
-            if let Some(copy) = self.copy(stanza, Direction::Sent, &other) {
-                other.outbox.push(&copy);
+            if let Some(copy) = self.copy(&stanza, Direction::Sent, &other) {
+                other.outbox.push_copy(&copy, &stanza, row);
             }
         }
     }
@@ -214,7 +223,7 @@ impl Exchange {
         self: &Arc<Self>,
         stanza: &Stanza,
         to: &Jid,
-        origin: Option<&Arc<Session>>,
+        origin: Option<Sender<'_>>,
     ) -> Receipt {
         if let Some(receipt) = self.route_to_loaded(stanza, to, origin) {
             return receipt;
@@ -234,7 +243,7 @@ impl Exchange {
         self: &Arc<Self>,
         stanza: &Stanza,
         to: &Jid,
-        origin: Option<&Arc<Session>>,
+        origin: Option<Sender<'_>>,
     ) -> Option<Receipt> {
         if !self.is_local(to) {
             return Some(Receipt::Bounced(StanzaError::remote_server_not_found()));
@@ -286,6 +295,7 @@ impl Exchange {
             }
         }
         let usage = self.mailbox.usage(account, cursor).await?;
+        let strays = stray::load(&self.database, account).await?;
         Ok(Mail {
             usage: Usage {
                 count: usage.count,
@@ -293,6 +303,7 @@ impl Exchange {
             },
             cursor,
             devices,
+            strays,
         })
     }
 
@@ -301,6 +312,9 @@ impl Exchange {
     pub fn answer_error(&self, session: &Session, stanza: &Stanza, error: &StanzaError) {
         if stanza.is_error() {
             return;
+        }
+        if stanza.kind() == Kind::Message {
+            session.refused();
         }
         let from = stanza
             .to()

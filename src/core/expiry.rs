@@ -1,21 +1,22 @@
-//! The end of what waited too long: messages older than the retention go, and their senders are
-//! told.
+//! The end of messages that are older than the retention: they go, and the senders of those that
+//! nobody took are told.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use waxwing_xmpp::error::{Condition, ErrorType};
 use waxwing_xmpp::{Jid, Stanza, StanzaError, stanza};
 
+use crate::account::Account;
 use crate::db::DbError;
 use crate::exchange::{Exchange, Receipt};
-use crate::mailbox_store::StoredRow;
+use crate::mailbox_store::{Flags, OwnedRow, StoredRow};
+use crate::stray;
 
 /// Rows that are looked at in one go, so that expiry never keeps the writer from others.
 const BATCH: usize = 200;
 
 impl Exchange {
-    /// Removes messages that have waited longer than the retention. Returns how many.
+    /// Removes messages that are older than the retention. Returns how many.
     pub async fn expire_mailbox(self: &Arc<Self>) -> Result<usize, DbError> {
         let before = self.now().days_before(self.settings.load().retention_days);
         let mut expired = 0;
@@ -23,24 +24,49 @@ impl Exchange {
             let rows = self.mailbox.expired(before.0, BATCH).await?;
             let count = rows.len();
             let ids = rows.iter().map(|owned| owned.row.id).collect();
-            let mut removed: BTreeMap<i64, (u64, u64)> = BTreeMap::new();
-            for owned in rows.into_iter().filter(|owned| owned.undelivered) {
-                let (count, bytes) = removed.entry(owned.recipient).or_default();
-                *count += 1;
-                *bytes += owned.row.body.len() as u64;
-                self.tell_of(owned.row).await?;
-            }
-            self.mailbox.remove_expired(ids).await?;
-            for account in self.registry.all() {
-                if let Some((count, bytes)) = removed.get(&account.id) {
-                    account.lock().forget_stored(*count, *bytes);
+            for owned in rows {
+                if self.is_undelivered(&owned).await? {
+                    self.tell_of(owned.row).await?;
                 }
             }
+            self.mailbox.remove_expired(ids).await?;
             expired += count;
             if count < BATCH {
                 return Ok(expired);
             }
         }
+    }
+
+    /// Whether no device has acknowledged a row that is owed. From now on it counts no more. What an
+    /// account in memory knows is newer than the table.
+    async fn is_undelivered(&self, owned: &OwnedRow) -> Result<bool, DbError> {
+        let row = &owned.row;
+        if !row.flags.any(Flags::INCOMING) {
+            return Ok(false);
+        }
+        if let Some(account) = self.recipient_in_memory(owned) {
+            let mut state = account.lock();
+            let known = state.strays.len();
+            state.strays.retain(|stray| *stray != row.id);
+            let is_new = row.id > state.cursor;
+            if is_new {
+                state.forget_stored(1, row.body.len() as u64);
+            }
+            return Ok(is_new || state.strays.len() < known);
+        }
+        let is_stray = async || -> Result<bool, DbError> {
+            let strays = stray::load(&self.database, owned.recipient).await?;
+            Ok(strays.contains(&row.id))
+        };
+        Ok(owned.undelivered || (row.flags.any(Flags::DIRECTED) && is_stray().await?))
+    }
+
+    fn recipient_in_memory(&self, owned: &OwnedRow) -> Option<Arc<Account>> {
+        let stanza = Stanza::parse(owned.row.body.clone()).ok()?;
+        let to = Jid::parse_tolerant(&stanza.to()?).ok()?;
+        let account = self.registry.get(to.bare())?;
+        // There may be a new account of that name.
+        (account.id == owned.recipient).then_some(account)
     }
 
     /// The notice is on its way to the disk before the message goes: one writer, in order.

@@ -20,13 +20,16 @@ mod failure;
 pub mod iq;
 pub mod mailbox_store;
 pub mod outbox;
+pub mod position;
 pub mod powers;
 pub mod presence;
+pub mod receipt;
 pub mod registry;
 mod resend;
 pub mod roster;
 pub mod session;
 pub mod sessions;
+mod stray;
 pub mod streams;
 
 pub use exchange::{Exchange, Settings};
@@ -38,5 +41,6 @@ pub const MIGRATIONS: db::Migrations = db::Migrations {
     steps: &[
         include_str!("migrations/core_1.sql"),
         include_str!("migrations/core_2.sql"),
+        include_str!("migrations/core_3.sql"),
     ],
 };

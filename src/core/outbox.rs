@@ -24,17 +24,32 @@ mod taken;
 
 pub use batch::{Batch, BatchPieces, is_only_chat_state};
 use batch::{Source, Thin, Waiting};
-pub use managed::Asleep;
+pub use managed::{Asleep, Broken, Unacknowledged};
 use queue::Inner;
-pub use taken::{ProbeNeed, Taken};
+pub use taken::{Late, ProbeNeed, Taken};
 
 /// Bytes of messages given and not taken that may be held, in multiples of the queue's bound.
 const HELD_FACTOR: usize = 16;
 /// Stanzas that may be given and not taken.
 const MAX_UNTAKEN: usize = 65_536;
 
-/// Who waits to hear that a message is settled: a session, and the place of the stanza in it.
-pub type Origin = (Arc<Session>, Ticket);
+/// Who sent a message, and waits to hear that it is settled.
+#[derive(Clone)]
+pub struct Origin {
+    /// The session.
+    pub session: Arc<Session>,
+    /// The place of the message in what was read from it.
+    pub ticket: Ticket,
+    /// Whether the message shows in the archive of the session's account.
+    pub archives: bool,
+}
+
+impl Origin {
+    /// The message needs no more care.
+    pub(crate) fn settle(&self) {
+        self.session.settle(self.ticket);
+    }
+}
 
 /// A message that the server answers for until its client has shown to have taken it.
 #[derive(Clone)]
@@ -48,6 +63,8 @@ pub enum Held {
         arrivals: u64,
         /// Whose acknowledgement waits for it.
         origin: Option<Origin>,
+        /// Whether it is being stored at this moment.
+        storing: bool,
     },
     /// It lives in the mailbox.
     Row {
@@ -57,6 +74,9 @@ pub enum Held {
         bytes: u32,
         /// Whether it is removed there once it is taken.
         brief: bool,
+        /// Whether its acknowledgement covers all rows before it
+        /// ([`Handing`](crate::position::Handing)).
+        in_order: bool,
         /// Whether it is for this resource alone, and must be at hand for others if that dies.
         directed: bool,
     },
@@ -126,9 +146,20 @@ impl Outbox {
     pub fn push(&self, stanza: &Stanza) -> Push {
         let mut inner = self.inner.lock();
         let waiting = Waiting {
-            stanza: stanza.bytes().clone(),
             thin: Thin::of(stanza),
-            source: Source::Plain,
+            ..Waiting::plain(stanza.bytes().clone())
+        };
+        self.enqueue(&mut inner, waiting)
+    }
+
+    /// Queues the copy of a message, which may wait as long as the message itself, and which nobody
+    /// may see before that row is committed; 0: there is none.
+    pub fn push_copy(&self, copy: &Stanza, of: &Stanza, row: i64) -> Push {
+        let mut inner = self.inner.lock();
+        let waiting = Waiting {
+            thin: Thin::of(of),
+            gate: row,
+            ..Waiting::plain(copy.bytes().clone())
         };
         self.enqueue(&mut inner, waiting)
     }
@@ -139,39 +170,27 @@ impl Outbox {
         let mut inner = self.inner.lock();
         inner.queued_bytes += bytes.len();
         inner.urgent = true;
-        inner.queue.push_front(Waiting {
-            stanza: bytes,
-            thin: Thin::Never,
-            source: Source::Raw,
-        });
+        inner.queue.push_front(Waiting::raw(bytes));
         inner.wake();
     }
 
     /// Queues bytes that do not count as a stanza, in their place among those that do.
     pub fn push_raw(&self, bytes: Bytes) -> Push {
         let mut inner = self.inner.lock();
-        let waiting = Waiting {
-            stanza: bytes,
-            thin: Thin::Never,
-            source: Source::Raw,
-        };
-        self.enqueue(&mut inner, waiting)
+        self.enqueue(&mut inner, Waiting::raw(bytes))
     }
 
     /// Queues a message whose custody stays with the server until the client has taken it.
     pub fn push_held(&self, stanza: &Stanza, held: Held) -> Push {
         let mut inner = self.inner.lock();
-        let bytes = if held.needs_bytes() { stanza.len() } else { 0 };
-        if inner.held_bytes + bytes > self.max_bytes * HELD_FACTOR
-            || inner.untaken.len() >= MAX_UNTAKEN
-        {
-            self.detach(&mut inner);
-            return Push::Detached;
-        }
+        let gate = match held {
+            Held::Row { id, .. } => id,
+            Held::Live { .. } => 0,
+        };
         let waiting = Waiting {
-            stanza: stanza.bytes().clone(),
-            thin: Thin::Never,
             source: Source::Held(held),
+            gate,
+            ..Waiting::plain(stanza.bytes().clone())
         };
         self.enqueue(&mut inner, waiting)
     }
@@ -181,9 +200,16 @@ impl Outbox {
             return Push::Detached;
         }
         let length = waiting.stanza.len();
-        if inner.queued_bytes + length > self.max_bytes {
+        let will_hold = inner.held_bytes + inner.bytes_to_hold(&waiting);
+        if will_hold > self.max_bytes * HELD_FACTOR || inner.untaken.len() >= MAX_UNTAKEN {
+            self.detach(inner);
+            return Push::Detached;
+        }
+        // What is sent again was within the bound before.
+        let bound = self.max_bytes.max(length) + inner.sent_again;
+        if inner.queued_bytes + length > bound {
             inner.thin_out();
-            if inner.queued_bytes + length > self.max_bytes.max(length) {
+            if inner.queued_bytes + length > bound {
                 self.detach(inner);
                 return Push::Detached;
             }
@@ -206,6 +232,7 @@ impl Outbox {
         // Messages in custody go back to the account; writing the rest to a reader that slow is
         // hopeless.
         inner.end_queue();
+        inner.wake_successors();
         inner.wake();
     }
 
@@ -214,6 +241,7 @@ impl Outbox {
         let mut inner = self.inner.lock();
         self.detached.store(true, Ordering::Release);
         inner.close.get_or_insert_with(|| Box::new(close));
+        inner.wake_successors();
         inner.wake();
     }
 
@@ -251,6 +279,11 @@ impl Outbox {
         inner.wake();
     }
 
+    /// Lets go what an inactive client need not be sent yet: its owner waits for the queue to shrink.
+    pub fn hurry(&self) {
+        self.inner.lock().urgent = true;
+    }
+
     /// Wakes the owner because a time it set has come.
     pub fn tick(&self) {
         let mut inner = self.inner.lock();
@@ -268,7 +301,8 @@ impl Outbox {
     pub fn drain_queue(&self) -> Vec<Bytes> {
         let mut inner = self.inner.lock();
         self.detached.store(true, Ordering::Release);
-        inner.end_queue()
+        let left = inner.end_queue();
+        left.into_iter().map(|waiting| waiting.stanza).collect()
     }
 
     /// Takes what there is, at most `max` stanzas or 64 KiB at a time, and no message above the row

@@ -75,6 +75,11 @@ impl Kept {
         queue: true,
         archive: true,
     };
+    /// It waits, and is not archived.
+    pub const QUEUE: Kept = Kept {
+        queue: true,
+        archive: false,
+    };
     /// It is for those who are there.
     pub const NEITHER: Kept = Kept {
         queue: false,
@@ -221,7 +226,9 @@ pub struct StreamFacts {
     pub secure: bool,
     /// Whether its client is authenticated.
     pub authenticated: bool,
-    /// Whether stream management is enabled, within Bind 2.
+    /// Whether a session is bound already, by Bind 2.
+    pub bound: bool,
+    /// Whether stream management is enabled in it.
     pub managed: bool,
     /// The client's address, for limits.
     pub peer: std::net::IpAddr,

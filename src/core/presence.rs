@@ -8,9 +8,10 @@ use waxwing_xmpp::stanza::{Frame, PresenceType};
 use waxwing_xmpp::subscription::Action;
 use waxwing_xmpp::{Jid, Stanza, StanzaError, ns};
 
-use crate::account::{Account, Available, Drain, MAX_DIRECTED};
+use crate::account::{Account, Available, MAX_DIRECTED};
 use crate::db::Statement;
 use crate::exchange::{Exchange, parse_address};
+use crate::position::Position;
 use crate::session::Session;
 
 impl Exchange {
@@ -64,8 +65,9 @@ impl Exchange {
             let arrival = state.arrivals;
             let handed = state
                 .bound(session.reference)
-                .map_or(0, |bound| bound.handed);
+                .map_or(0, |bound| bound.position.handed());
             let has_mail = state.may_have_mail(handed);
+            let strays = state.strays.clone();
             let Some(bound) = state.bound(session.reference) else {
                 return Ok(());
             };
@@ -79,7 +81,7 @@ impl Exchange {
             let initial = bound.presence.replace(available).is_none();
             bound.takes_since = (priority >= 0).then(|| bound.takes_since.unwrap_or(arrival));
             if bound.takes_bare() && has_mail && !took_before {
-                bound.set_draining(Some(Drain { after: handed }));
+                bound.reposition(|position| position.begin(strays, true));
             }
             let subscribers: Vec<Jid> = state.roster.subscribers().cloned().collect();
             let others: Vec<(Arc<Session>, Stanza)> = state
@@ -181,7 +183,7 @@ impl Exchange {
             };
             let was = bound.presence.take().is_some();
             bound.takes_since = None;
-            bound.set_draining(None);
+            bound.reposition(Position::pause);
             told.append(&mut bound.directed);
             if was {
                 told.extend(state.roster.subscribers().cloned());

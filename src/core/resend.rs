@@ -1,10 +1,10 @@
 //! Messages that a client sends again because it never heard that they were stored.
 //!
 //! A client whose session is lost sends what was not acknowledged in its next session. What had
-//! been stored all the same is recognised by a hash of its sender, address, id and body, and is not
-//! stored a second time. Only the first minutes of a session need that.
+//! been stored all the same is recognised by a hash of its sender, address, id and content, and is
+//! not stored a second time. Only the first minutes of a session need that.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
@@ -20,6 +20,8 @@ use crate::session::Session;
 
 /// How long after a session's first message resends are looked for.
 const PERIOD: Duration = Duration::from_secs(300);
+/// How long ago a message may have been sent that is sent again now: a day.
+const RECENT_MS: i64 = 24 * 60 * 60 * 1000;
 /// Messages that the account sent last, among which they are looked for.
 const REMEMBERED: usize = 1024;
 
@@ -37,13 +39,20 @@ pub(crate) struct Resends {
 
 struct Known {
     since: Duration,
-    rows: HashMap<i64, i64>,
+    keys: HashSet<i64>,
 }
 
 impl Resends {
     /// Whether it has to be found out first what was sent before.
     pub(crate) fn is_unknown(&self) -> bool {
         self.stage.load(Ordering::Acquire) == UNKNOWN
+    }
+
+    /// Nothing more is looked for, if something was.
+    pub(crate) fn forget(&self) {
+        if self.stage.load(Ordering::Acquire) == KNOWN {
+            self.end();
+        }
     }
 
     /// There is nothing to look for.
@@ -62,8 +71,8 @@ impl Resends {
             return false;
         };
         let key = key(message);
-        let found = key != 0 && known.rows.remove(&key).is_some();
-        if known.rows.is_empty() || now.saturating_sub(known.since) > PERIOD {
+        let found = key != 0 && known.keys.remove(&key);
+        if known.keys.is_empty() || now.saturating_sub(known.since) > PERIOD {
             *guard = None;
             self.stage.store(OVER, Ordering::Release);
         }
@@ -81,37 +90,41 @@ impl Exchange {
         }
         // What is on its way to the disk counts.
         self.database.batch(Vec::new()).await?;
+        let since = self.now().0 - RECENT_MS;
         let sent = (self.mailbox)
-            .recent_sent(session.account.id, 0, REMEMBERED)
+            .recent_sent(session.account.id, since, REMEMBERED)
             .await?;
-        let rows: HashMap<i64, i64> = sent.into_iter().map(|sent| (sent.key, sent.id)).collect();
-        if rows.is_empty() {
+        // Who does without acknowledgements sends nothing again.
+        let sent = sent.into_iter().filter(|sent| sent.stream != 0);
+        let keys: HashSet<i64> = sent.map(|sent| sent.key).collect();
+        if keys.is_empty() {
             resends.end();
             return Ok(());
         }
         let since = self.clock.elapsed();
-        *resends.known.lock() = Some(Box::new(Known { since, rows }));
+        *resends.known.lock() = Some(Box::new(Known { since, keys }));
         resends.stage.store(KNOWN, Ordering::Release);
         Ok(())
     }
 }
 
 /// The hash by which a message is recognised; 0 for one without an id, which never is. What may
-/// change when it is sent again does not count: the resource it came from, a `<delay/>`.
+/// change when it is sent again does not count: the resource it came from, and what is beside a
+/// body, such as a `<delay/>` (XEP-0198 §4).
 pub(crate) fn key(message: &Stanza) -> i64 {
     let Some(id) = message.id() else {
         return 0;
     };
     let from = message.from().unwrap_or_default();
     let sender = from.split('/').next().unwrap_or_default();
-    let body = if message.children().contains(Children::BODY) {
+    let to = message.to().unwrap_or_default();
+    let content = if message.children().contains(Children::BODY) {
         body(message.bytes())
     } else {
-        &[]
+        message.content()
     };
-    let to = message.to().unwrap_or_default();
     let mut hash = Sha256::new();
-    for part in [sender.as_bytes(), to.as_bytes(), id.as_bytes(), body] {
+    for part in [sender.as_bytes(), to.as_bytes(), id.as_bytes(), content] {
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part);
     }
@@ -152,6 +165,10 @@ mod tests {
             ("from='a@b/c' to='d@b' id='1'", "<body>hello!</body>"),
             ("from='a@b/c' to='e@b' id='1'", "<body>hello</body>"),
             ("from='x@b/c' to='d@b' id='1'", "<body>hello</body>"),
+            (
+                "from='a@b/c' to='d@b' id='1'",
+                "<received xmlns='urn:xmpp:receipts' id='7'/>",
+            ),
         ] {
             assert_ne!(first, message(attributes, content), "{attributes}");
         }

@@ -54,6 +54,8 @@ pub struct Session {
     pub(crate) resends: Resends,
     /// Its stream in stream management (XEP-0198); 0: it is not enabled.
     stream: AtomicI64,
+    /// Whether a message of it was answered with an error.
+    has_refused: AtomicBool,
     /// A copy of the account's mark, to be looked at without its lock.
     draining: AtomicBool,
     /// Whether the client asked for copies of the messages of the account's other sessions.
@@ -87,6 +89,7 @@ impl Session {
             custody: Mutex::default(),
             resends: Resends::default(),
             stream: AtomicI64::new(0),
+            has_refused: AtomicBool::new(false),
             draining: AtomicBool::new(false),
             copied: AtomicBool::new(false),
             heard: AtomicU64::new(0),
@@ -177,12 +180,24 @@ impl Session {
     }
 
     /// The stream that the stanza read last came by, and its number there; (0, 0) without stream
-    /// management.
+    /// management. The number is 0 once a message was refused: should the server crash, nobody
+    /// knows whether its sender has seen the error.
     pub(crate) fn place(&self) -> (i64, u32) {
         match self.stream() {
             0 => (0, 0),
+            stream if self.has_refused.load(Ordering::Acquire) => (stream, 0),
             stream => (stream, self.custody.lock().number()),
         }
+    }
+
+    /// A message of this session was answered with an error.
+    pub(crate) fn refused(&self) {
+        self.has_refused.store(true, Ordering::Release);
+    }
+
+    /// The client is quiet: what it could send again it has sent.
+    pub fn forget_resends(&self) {
+        self.resends.forget();
     }
 
     /// Its stream in stream management; 0: it is not enabled.

@@ -13,6 +13,7 @@ use crate::db::Statement;
 use crate::exchange::Exchange;
 use crate::mailbox_store::Device;
 use crate::outbox::{Close, Outbox};
+use crate::position::Position;
 use crate::session::{Session, SessionRef};
 
 impl Exchange {
@@ -76,9 +77,7 @@ impl Exchange {
             takes_since: None,
             interested: false,
             directed: Vec::new(),
-            draining: None,
-            handed: 0,
-            cursor: 0,
+            position: Position::default(),
         };
         loop {
             let older = {
@@ -86,17 +85,24 @@ impl Exchange {
                 if state.removed {
                     return Err(StanzaError::not_authorized());
                 }
-                let mut sessions = state.sessions.iter().map(|bound| &bound.session);
-                let older = sessions.find(|older| session.replaces(older)).cloned();
-                match older {
+                let sessions = || state.sessions.iter().map(|bound| &bound.session);
+                let older = sessions().find(|older| session.replaces(older)).cloned();
+                // One that nobody may come back for makes room for one that is here.
+                let asleep = || {
+                    let asleep =
+                        sessions().filter_map(|older| Some((older.outbox.asleep_until()?, older)));
+                    let first = asleep.min_by_key(|(until, _)| *until);
+                    first.map(|(_, older)| Arc::clone(older))
+                };
+                let is_full = state.sessions.len() >= settings.sessions_per_account;
+                match older.or_else(|| if is_full { asleep() } else { None }) {
                     Some(older) => older,
                     // RFC 6120 §7.6.2.1.
-                    None if state.sessions.len() >= settings.sessions_per_account => {
+                    None if is_full => {
                         return Err(StanzaError::resource_constraint());
                     }
                     None => {
-                        bound.cursor = state.device_cursor(session.device_key());
-                        bound.handed = bound.cursor;
+                        bound.position = Position::at(state.device_cursor(session.device_key()));
                         // Nearly every account has one or two.
                         state.sessions.reserve_exact(1);
                         state.sessions.push(bound);
@@ -118,6 +124,7 @@ impl Exchange {
     /// the account. Ending it twice does nothing.
     pub fn unbind(self: &Arc<Self>, session: &Arc<Session>) {
         let account = &session.account;
+        self.forget_stream(session);
         if account.lock().bound(session.reference).is_none() {
             return;
         }
@@ -131,7 +138,6 @@ impl Exchange {
             return;
         };
         state.sessions.remove(at);
-        self.forget_stream(session);
         let forgotten = account.id < 0 && state.sessions.is_empty();
         state.removed |= forgotten;
         self.give_back(account, state, session);

@@ -8,29 +8,29 @@ use parking_lot::Mutex;
 use waxwing_xmpp::sm::{self, TooHigh};
 use waxwing_xmpp::{Jid, StanzaError};
 
-use crate::account::Drain;
+use crate::account::Usage;
 use crate::db::DbError;
 use crate::exchange::Exchange;
-use crate::outbox::Taken;
+use crate::outbox::{Origin, Taken};
 use crate::session::Session;
+use crate::stray;
 
 mod restart;
 
-/// How long a resumption waits for the connection before it to leave.
-const TAKEOVER: Duration = Duration::from_secs(10);
+/// How long a resumption waits for the connection before it to leave, and then for what that read.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Messages of an account among which a lost stream's count is looked for.
 const REMEMBERED: usize = 256;
 
-/// The streams that can be resumed, by their id.
+/// The sessions whose streams can be resumed, by the stream's id. How long a broken one is kept is
+/// known to its outbox.
 #[derive(Default)]
-pub struct Streams(Mutex<HashMap<i64, Stream>>);
+pub struct Streams(Mutex<HashMap<i64, Arc<Session>>>);
 
-struct Stream {
-    session: Arc<Session>,
-    /// How long it is kept without a connection, in seconds.
-    max: u64,
-    /// When it ends, by the monotonic clock; `None` while it has a connection.
-    ends: Option<Duration>,
+impl Streams {
+    fn find(&self, stream: i64) -> Option<Arc<Session>> {
+        self.0.lock().get(&stream).cloned()
+    }
 }
 
 /// Why a stream is not resumed.
@@ -47,17 +47,21 @@ impl NotResumed {
     }
 }
 
-/// A session that a connection has taken up again: unless it is served, it sleeps again.
-pub struct Resumed {
+/// A session that a connection owns and does not serve yet. Should it never do, the session is left
+/// as by any connection that breaks.
+pub struct Unserved {
     exchange: Arc<Exchange>,
     session: Option<Arc<Session>>,
 }
 
-impl Resumed {
-    /// Hands the session on to who serves it.
+impl Unserved {
+    /// Looks after a session.
     #[must_use]
-    pub fn begin(mut self) -> Option<Arc<Session>> {
-        self.session.take()
+    pub fn new(exchange: &Arc<Exchange>, session: Arc<Session>) -> Self {
+        Unserved {
+            exchange: Arc::clone(exchange),
+            session: Some(session),
+        }
     }
 
     /// The session.
@@ -65,9 +69,15 @@ impl Resumed {
     pub fn session(&self) -> Option<&Arc<Session>> {
         self.session.as_ref()
     }
+
+    /// Hands the session on to who serves it.
+    #[must_use]
+    pub fn serve(mut self) -> Option<Arc<Session>> {
+        self.session.take()
+    }
 }
 
-impl Drop for Resumed {
+impl Drop for Unserved {
     fn drop(&mut self) {
         if let Some(session) = self.session.take() {
             self.exchange.leave(&session);
@@ -90,17 +100,19 @@ impl Exchange {
         }
         let most = self.settings.load().resume_seconds;
         let max = max.map_or(most, |wish| wish.min(most));
+        let account = &session.account;
         // What is for an anonymous user is stored nowhere, and so cannot be sent again.
-        let resumable = resume && max > 0 && session.account.id >= 0;
+        let mut resumable = resume && max > 0 && account.id >= 0;
         if resumable {
-            let kept = Stream {
-                session: Arc::clone(session),
-                max,
-                ends: None,
-            };
-            self.streams.0.lock().insert(stream, kept);
+            // Under the lock: a session that ends meanwhile takes its stream with it.
+            let mut state = account.lock();
+            resumable = state.bound(session.reference).is_some();
+            if resumable {
+                self.streams.0.lock().insert(stream, Arc::clone(session));
+            }
         }
-        session.outbox.manage(resumable);
+        let kept = resumable.then(|| Duration::from_secs(max));
+        session.outbox.manage(kept);
         let id = format!("{stream:016x}");
         Some(sm::enabled(resumable.then_some((id.as_str(), max))))
     }
@@ -121,15 +133,19 @@ impl Exchange {
 
     /// A client has shown to have taken messages: the cursors move, and who waits is told.
     pub(crate) fn taken(&self, session: &Session, taken: &Taken) {
-        for (sender, ticket) in &taken.origins {
-            sender.settle(*ticket);
+        taken.origins.iter().for_each(Origin::settle);
+        if !taken.late.is_empty() {
+            let mut state = session.account.lock();
+            state.taken_late.extend(taken.late.iter().cloned());
         }
-        let Some(last) = taken.rows.iter().map(|row| row.id).max() else {
+        if taken.rows.is_empty() {
             return;
-        };
+        }
+        let in_order = taken.rows.iter().filter(|row| row.in_order);
+        let last = in_order.map(|row| row.id).max();
         let account = &session.account;
         let key = session.device_key();
-        {
+        let found: Vec<i64> = {
             let mut state = account.lock();
             let new = taken.rows.iter().filter(|row| row.id > state.cursor);
             let (count, bytes) = new.fold((0, 0), |(count, bytes), row| {
@@ -137,14 +153,25 @@ impl Exchange {
             });
             state.forget_stored(count, bytes);
             // Not known until something comes: what waited when the account was loaded may be newer.
-            if state.last_row != 0 && last >= state.last_row {
+            if state.last_row != 0 && last.is_some_and(|last| last >= state.last_row) {
                 // Some may have gone to one device only, and count no more.
-                state.mailbox = crate::account::Usage::default();
+                state.mailbox = Usage::default();
             }
-            state.advance(key, last);
-            if let Some(bound) = state.bound(session.reference) {
-                bound.cursor = bound.cursor.max(last);
+            if let Some(last) = last {
+                state.advance(key, last);
+                if let Some(bound) = state.bound(session.reference) {
+                    bound.position.acknowledged(last);
+                }
             }
+            let is_taken = |stray: &i64| taken.rows.iter().any(|row| row.id == *stray);
+            let found = state.strays.iter().copied().filter(is_taken).collect();
+            state.strays.retain(|stray| !is_taken(stray));
+            found
+        };
+        if !found.is_empty() {
+            let found = found.into_iter();
+            let statements = found.map(|row| stray::removal(account.id, row)).collect();
+            self.write_behind(statements, "a message that was left behind comes again");
         }
         // Rows that stay, or a cursor that does, mean a message twice, which is better than a loss.
         let brief: Vec<i64> = (taken.rows.iter())
@@ -154,11 +181,13 @@ impl Exchange {
         if !brief.is_empty() {
             drop(self.mailbox.remove(account.id, brief));
         }
-        let now = self.now().0;
-        drop(match key {
-            Some(key) => self.mailbox.acknowledge(account.id, key, last, now),
-            None => self.mailbox.advance(account.id, "", last, now),
-        });
+        if let Some(last) = last {
+            let now = self.now().0;
+            drop(match key {
+                Some(key) => self.mailbox.acknowledge(account.id, key, last, now),
+                None => self.mailbox.advance(account.id, last, now),
+            });
+        }
     }
 
     /// The connection of a session is gone. If it can be resumed it is kept for a while; else it
@@ -172,10 +201,6 @@ impl Exchange {
             self.unbind(session);
             return;
         }
-        let now = self.clock.elapsed();
-        if let Some(stream) = self.streams.0.lock().get_mut(&session.stream()) {
-            stream.ends = Some(now + Duration::from_secs(stream.max));
-        }
         tracing::debug!(session = session.reference.id, "sleeps");
     }
 
@@ -186,26 +211,20 @@ impl Exchange {
         }
     }
 
-    /// Ends sessions that nobody came back for, or that could hold no more. Returns how many.
-    pub fn end_streams(self: &Arc<Self>) -> usize {
+    /// Ends sessions that nobody came back for, or that could hold no more.
+    pub fn end_streams(self: &Arc<Self>) {
         let now = self.clock.elapsed();
-        let is_over = |stream: &Stream| {
-            stream
-                .ends
-                .is_some_and(|ends| ends <= now || stream.session.outbox.is_detached())
+        let sessions: Vec<Arc<Session>> = {
+            let streams = self.streams.0.lock();
+            let over = streams
+                .values()
+                .filter(|session| session.outbox.expire(now));
+            over.cloned().collect()
         };
-        let over: Vec<Arc<Session>> = (self.streams.0.lock().values())
-            .filter(|stream| is_over(stream))
-            .map(|stream| Arc::clone(&stream.session))
-            .collect();
-        for session in &over {
-            // It may have been taken up at this very moment.
-            if session.outbox.is_asleep() {
-                session.outbox.drain_queue();
-                self.unbind(session);
-            }
+        for session in &sessions {
+            session.outbox.drain_queue();
+            self.unbind(session);
         }
-        over.len()
     }
 
     /// Takes up a stream of an account that was authenticated (§5). A connection that still has it
@@ -215,70 +234,72 @@ impl Exchange {
         account: &Jid,
         previous: &str,
         h: u32,
-    ) -> Result<(Resumed, String), NotResumed> {
+    ) -> Result<(Unserved, String), NotResumed> {
         let id = i64::from_str_radix(previous, 16).map_err(|_| NotResumed::unknown(None))?;
-        let known = self
-            .streams
-            .0
-            .lock()
-            .get(&id)
-            .map(|stream| Arc::clone(&stream.session));
+        let known = self.streams.find(id);
         let known = known.filter(|session| session.account.jid == *account);
         let Some(session) = known else {
             return Err(NotResumed::unknown(self.lost_stream(account, id).await));
         };
         let attached = std::future::poll_fn(|cx| session.outbox.poll_attach(cx));
-        if tokio::time::timeout(TAKEOVER, attached).await.is_err() {
+        if tokio::time::timeout(PATIENCE, attached).await.is_err() {
             return Err(NotResumed::unknown(None));
         }
-        let resumed = Resumed {
-            exchange: Arc::clone(self),
-            session: Some(Arc::clone(&session)),
-        };
+        let resumed = Unserved::new(self, Arc::clone(&session));
+        // What was read of the former connection is answered for before the client sends it again;
+        // only what an anonymous user has not taken may be open for longer.
+        drop(tokio::time::timeout(PATIENCE, session.all_settled()).await);
         let is_bound = session.account.lock().bound(session.reference).is_some();
         if !is_bound || session.outbox.is_detached() {
             return Err(NotResumed::unknown(Some(session.handled())));
         }
-        if let Some(stream) = self.streams.0.lock().get_mut(&id) {
-            stream.ends = None;
-        }
-        // What was read of the former connection is answered for before the client sends it again.
-        session.all_settled().await;
-        match session.outbox.resume(h) {
-            Ok(taken) => self.taken(&session, &taken),
+        let again = match session.outbox.resume(h) {
+            Ok((taken, again)) => {
+                self.taken(&session, &taken);
+                again
+            }
             Err(error) => return Err(NotResumed::TooHigh(error)),
-        }
+        };
         session.heard_at(self.clock.elapsed());
-        self.drain_again(&session);
+        self.drain_again(&session, &again);
         let answer = sm::resumed(previous, session.handled());
         Ok((resumed, answer))
     }
 
-    /// What was not acknowledged, and what came meanwhile, is read from the mailbox.
-    fn drain_again(&self, session: &Session) {
+    /// What was not acknowledged, and what came meanwhile, is read from the mailbox: by the pages if
+    /// the session takes what comes for the account, else by name.
+    fn drain_again(&self, session: &Session, again: &[(i64, bool)]) {
         let mut state = session.account.lock();
+        let strays = state.strays.clone();
         let Some(bound) = state.bound(session.reference) else {
             return;
         };
-        bound.handed = bound.cursor;
-        let after = bound.cursor;
-        let takes = bound.takes_bare();
-        let has_mail = state.may_have_mail(after);
+        let (takes, cursor) = (bound.takes_bare(), bound.position.cursor());
+        let by_name = |(row, in_order): &&(i64, bool)| !(takes && (*in_order || *row > cursor));
+        let all: Vec<i64> = again.iter().map(|(row, _)| *row).collect();
+        let named: Vec<i64> = again.iter().filter(by_name).map(|(row, _)| *row).collect();
+        let strays = strays.into_iter().filter(|_| takes);
+        let has_mail = takes && state.may_have_mail(cursor);
         if let Some(bound) = state.bound(session.reference) {
-            bound.set_draining((takes && has_mail).then_some(Drain { after }));
+            bound.reposition(|position| {
+                position.pause();
+                position.forget(&all);
+                position.begin(named.into_iter().chain(strays), has_mail);
+            });
         }
     }
 
     /// The count of a stream that was lost in a crash: the number of its last message that was
-    /// stored. What came before it was dealt with.
+    /// stored, if all that came before it was dealt with for certain.
     async fn lost_stream(&self, account: &Jid, stream: i64) -> Option<u32> {
         let found = async {
             let Some(account) = self.account(account.as_str()).await? else {
                 return Ok(None);
             };
             let sent = self.mailbox.recent_sent(account.id, 0, REMEMBERED).await?;
-            let numbers = sent.iter().filter(|sent| sent.stream == stream);
-            Ok::<_, DbError>(numbers.map(|sent| sent.number).max())
+            // Newest first.
+            let last = sent.iter().find(|sent| sent.stream == stream);
+            Ok::<_, DbError>(last.map(|sent| sent.number).filter(|number| *number > 0))
         };
         found.await.unwrap_or_else(|error| {
             tracing::error!(%error, "the count of a stream could not be read");

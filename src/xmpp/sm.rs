@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use crate::error::{StanzaError, StreamCondition, StreamError};
+use crate::error::{StreamCondition, StreamError};
 
 mod element;
 
@@ -154,12 +154,6 @@ impl Acknowledged {
         self.0 = h;
         Ok(newly)
     }
-}
-
-/// The answer to a request that came too early or is refused.
-#[must_use]
-pub fn unexpected() -> String {
-    failed(None, &StanzaError::unexpected_request())
 }
 
 #[cfg(test)]

@@ -330,6 +330,18 @@ impl<B: Source> Framed<B> {
         value::text(self.source.bytes())
     }
 
+    /// What stands between the start tag and the end tag, as it is written.
+    #[must_use]
+    pub fn content(&self) -> &[u8] {
+        if self.envelope.self_closing {
+            return &[];
+        }
+        let bytes = self.source.bytes();
+        let end = memchr::memrchr(b'<', bytes).unwrap_or(bytes.len());
+        let start = (self.envelope.start_tag_end as usize).min(end);
+        &bytes[start..end]
+    }
+
     /// Where things stand in the bytes.
     #[must_use]
     pub fn envelope(&self) -> &Envelope {

@@ -6,6 +6,9 @@ use super::Outcome;
 use super::client::Client;
 use super::server::{Target, run};
 
+/// The namespace of in-band registration.
+pub const REGISTER: &str = "jabber:iq:register";
+
 /// An account and how to log in to it.
 #[derive(Clone, Debug)]
 pub struct Account {
@@ -49,14 +52,19 @@ pub fn add_user(config: &Path, account: &Account) -> Outcome {
     .into())
 }
 
+/// The request by which a client makes that account, or changes its password.
+pub fn registration(account: &Account) -> String {
+    format!(
+        "<iq type='set' id='register' to='{}'><query xmlns='{REGISTER}'>\
+         <username>{}</username><password>{}</password></query></iq>",
+        account.domain, account.user, account.password
+    )
+}
+
 /// Makes an account by in-band registration, XEP-0077.
 pub fn register(target: &Target, account: &Account) -> Outcome {
     let mut client = Client::stream(target)?;
-    client.send(&format!(
-        "<iq type='set' id='register' to='{}'><query xmlns='jabber:iq:register'>\
-         <username>{}</username><password>{}</password></query></iq>",
-        account.domain, account.user, account.password
-    ))?;
+    client.send(&registration(account))?;
     let answer = client.stanza()?;
     if answer.attr("type") != Some("result") {
         return Err(format!("registration: {}", super::xml::show(&answer)).into());

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 
 use tempfile::TempDir;
 
@@ -46,9 +47,11 @@ impl Disk {
         }
     }
 
-    /// Whether this user may do that.
+    /// Whether this user may do that, found out once.
     pub fn can_be_mounted() -> bool {
-        TempDir::new().is_ok_and(|directory| Disk::mount(1, directory.path()).is_ok())
+        static IT_CAN: OnceLock<bool> = OnceLock::new();
+        let try_it = || TempDir::new().is_ok_and(|data| Disk::mount(1, data.path()).is_ok());
+        *IT_CAN.get_or_init(try_it)
     }
 
     /// The same command on this disk.

@@ -18,11 +18,16 @@ impl Client {
     /// The same over this connection.
     pub fn start_tls(mut self) -> Outcome<Client> {
         self.open()?;
-        self.send(&format!("<starttls xmlns='{TLS}'/>"))?;
-        self.expect("proceed", TLS)?;
-        self.secure(&self.tls_options())?;
+        self.encrypt()?;
         self.open()?;
         Ok(self)
+    }
+
+    /// STARTTLS on an open stream, up to the handshake. The stream is to be opened anew.
+    pub fn encrypt(&mut self) -> Outcome {
+        self.send(&format!("<starttls xmlns='{TLS}'/>"))?;
+        self.expect("proceed", TLS)?;
+        self.secure(&self.tls_options())
     }
 
     /// Logs in to an account and binds a resource, of the server's choice if none is named.
@@ -72,11 +77,23 @@ impl Client {
     /// Runs a SCRAM exchange; the server's `<success/>` or `<failure/>`.
     pub fn scram(&mut self, mechanism: &str, scram: &mut Scram) -> Outcome<Element> {
         let first = self.auth(mechanism, &sasl::encode(scram.first()))?;
-        if !first.is("challenge", SASL) {
-            return Ok(first);
+        self.scram_last(SASL, &first, scram)
+    }
+
+    /// The end of a SCRAM exchange in the profile with that namespace, after the server's first
+    /// answer.
+    pub fn scram_last(
+        &mut self,
+        profile: &str,
+        first: &Element,
+        scram: &mut Scram,
+    ) -> Outcome<Element> {
+        if !first.is("challenge", profile) {
+            return Ok(first.clone());
         }
-        let last = scram.last(&sasl::decode(&first.text())?)?;
-        self.response(&sasl::encode(last))
+        let last = sasl::encode(scram.last(&sasl::decode(&first.text())?)?);
+        self.send(&format!("<response xmlns='{profile}'>{last}</response>"))?;
+        self.stanza()
     }
 
     /// Sends `<auth/>`; the server's next element.
@@ -109,6 +126,14 @@ impl Client {
         self.jid = Some(jid.ok_or_else(|| format!("no JID in {}", show(&answer)))?);
         Ok(self.jid.clone().unwrap_or_default())
     }
+}
+
+/// The server refuses an authentication in the profile with that namespace, for that reason.
+pub fn expect_failure(answer: &Element, profile: &str, condition: &str) -> Outcome {
+    if answer.is("failure", profile) && answer.has_child(condition, SASL) {
+        return Ok(());
+    }
+    Err(format!("{condition} was expected, not {}", show(answer)).into())
 }
 
 /// The stream header that a client sends.

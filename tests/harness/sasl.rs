@@ -1,4 +1,5 @@
-//! The client's side of SCRAM-SHA-256, RFC 5802 and RFC 7677, written apart from the server's.
+//! The client's side of PLAIN, SCRAM-SHA-256 (RFC 5802, RFC 7677) and HT-SHA-256, written apart
+//! from the server's.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};

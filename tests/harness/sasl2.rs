@@ -1,5 +1,7 @@
 //! Login by SASL2, Bind 2 and tokens (XEP-0388, XEP-0386, XEP-0484).
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use minidom::Element;
 use sha2::{Digest, Sha256};
 
@@ -15,6 +17,8 @@ pub const SASL2: &str = "urn:xmpp:sasl:2";
 pub const BIND2: &str = "urn:xmpp:bind:0";
 /// The namespace of tokens.
 pub const FAST: &str = "urn:xmpp:fast:0";
+/// A day in seconds.
+const DAY: u64 = 86_400;
 
 /// A request to bind with the tag `Test`.
 pub const BIND: &str = "<bind xmlns='urn:xmpp:bind:0'><tag>Test</tag></bind>";
@@ -54,15 +58,15 @@ impl Client {
 
     /// Authenticates by SCRAM-SHA-256; the server's `<success/>` or `<failure/>`.
     pub fn scram2(&mut self, account: &Account, more: &str) -> Outcome<Element> {
-        let mut scram = Scram::new(&account.user, &account.password, "n,,", Vec::new());
+        let scram = Scram::new(&account.user, &account.password, "n,,", Vec::new());
+        self.scram2_by("SCRAM-SHA-256", scram, more)
+    }
+
+    /// The same by this mechanism of the family and this exchange.
+    pub fn scram2_by(&mut self, mechanism: &str, mut scram: Scram, more: &str) -> Outcome<Element> {
         let initial = sasl::encode(scram.first());
-        let first = self.authenticate("SCRAM-SHA-256", Some(&initial), more)?;
-        if !first.is("challenge", SASL2) {
-            return Ok(first);
-        }
-        let last = sasl::encode(scram.last(&sasl::decode(&first.text())?)?);
-        self.send(&format!("<response xmlns='{SASL2}'>{last}</response>"))?;
-        let outcome = self.stanza()?;
+        let first = self.authenticate(mechanism, Some(&initial), more)?;
+        let outcome = self.scram_last(SASL2, &first, &mut scram)?;
         if outcome.is("success", SASL2) {
             let data = outcome.get_child("additional-data", SASL2);
             let data = data.map(Element::text).unwrap_or_default();
@@ -84,10 +88,7 @@ impl Client {
     ) -> Outcome<Element> {
         let binding = match mechanism {
             "HT-SHA-256-EXPR" => self.transport()?.exporter()?,
-            "HT-SHA-256-ENDP" => {
-                let certificate = self.target().certificate.as_ref();
-                Sha256::digest(certificate.ok_or("no certificate")?).to_vec()
-            }
+            "HT-SHA-256-ENDP" => self.end_point()?,
             _ => Vec::new(),
         };
         let (initial, expected) = sasl::hashed_token(&account.user, token, &binding);
@@ -100,6 +101,12 @@ impl Client {
             }
         }
         Ok(outcome)
+    }
+
+    /// The channel binding to the server's certificate, RFC 5929 §4.
+    pub fn end_point(&self) -> Outcome<Vec<u8>> {
+        let certificate = self.target().certificate.as_ref();
+        Ok(Sha256::digest(certificate.ok_or("no certificate")?).to_vec())
     }
 
     /// Takes a `<success/>` with a resource bound, and the features that follow it; the full JID.
@@ -131,9 +138,53 @@ pub fn identity(success: &Element) -> Outcome<String> {
     Ok(identity.ok_or("a success without an identity")?.text())
 }
 
-/// The token in a `<success/>`, and that it has an expiry.
-pub fn token(success: &Element) -> Option<String> {
-    let token = success.get_child("token", FAST)?;
-    token.attr("expiry")?;
-    token.attr("token").map(str::to_owned)
+/// The token in a `<success/>`. It expires in 30 days.
+pub fn token(success: &Element) -> Outcome<String> {
+    let token = success.get_child("token", FAST);
+    let token = token.ok_or_else(|| format!("no token in {}", show(success)))?;
+    let expiry = token.attr("expiry").and_then(seconds);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    let ahead = expiry.and_then(|expiry| expiry.checked_sub(now));
+    if ahead.is_none_or(|ahead| ahead.abs_diff(30 * DAY) >= 600) {
+        return Err(format!("not good for 30 days: {}", show(token)).into());
+    }
+    Ok(token
+        .attr("token")
+        .ok_or("a token without text")?
+        .to_owned())
+}
+
+/// There is no token in a `<success/>`.
+pub fn no_token(success: &Element) -> Outcome {
+    identity(success)?;
+    if success.has_child("token", FAST) {
+        return Err(format!("a token that nobody asked for: {}", show(success)).into());
+    }
+    Ok(())
+}
+
+/// Seconds since 1970 of a moment in UTC as XEP-0082 writes it.
+fn seconds(moment: &str) -> Option<u64> {
+    const FORM: &[u8] = b"0000-00-00T00:00:00";
+    let (time, fraction) = moment.strip_suffix('Z')?.split_at_checked(FORM.len())?;
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_right = time.bytes().zip(FORM).all(|(byte, form)| match form {
+        b'0' => byte.is_ascii_digit(),
+        form => byte == *form,
+    });
+    let has_fraction = |rest: &str| rest.strip_prefix('.').is_some_and(digits);
+    if !is_right || !(fraction.is_empty() || has_fraction(fraction)) {
+        return None;
+    }
+    let number = |at: usize, length| time[at..at + length].parse::<u64>().ok();
+    let (year, month, day) = (number(0, 4)?, number(5, 2)?, number(8, 2)?);
+    // Years begin in March here, so that the leap day is the last.
+    let (year, month) = match month {
+        3..=12 => (year, month - 3),
+        1..=2 => (year - 1, month + 9),
+        _ => return None,
+    };
+    let days = year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day;
+    let days = days.checked_sub(719_469)?;
+    Some(days * DAY + number(11, 2)? * 3600 + number(14, 2)? * 60 + number(17, 2)?)
 }

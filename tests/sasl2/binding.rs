@@ -1,15 +1,21 @@
 //! Resources bound on the way: XEP-0386 (Bind 2).
 
 use libtest_mimic::Trial;
+use minidom::Element;
 
-use super::{LEGACY_BIND, again, begin};
+use super::{CARBONS, CSI, again, begin};
 use crate::harness::Outcome;
+use crate::harness::accounts::Account;
 use crate::harness::client::Client;
 use crate::harness::sasl;
-use crate::harness::sasl2::{BIND, BIND2, FAST, SASL2, authenticate, identity, user_agent};
+use crate::harness::sasl2::{
+    BIND, BIND2, SASL2, authenticate, identity, request_token, token, user_agent,
+};
 use crate::harness::server::{Server, ServerOptions};
-use crate::harness::xml::{CLIENT, STREAM, show};
+use crate::harness::xml::{self, CLIENT, SM, STREAM, show};
 use crate::{ensure, trials};
+
+const STANZAS: &str = "urn:ietf:params:xml:ns:xmpp-stanzas";
 
 pub fn trials() -> Vec<Trial> {
     trials![
@@ -42,7 +48,8 @@ fn with_binding() -> Outcome {
     client.jid = Some(jid);
     let features = client.expect("features", STREAM)?;
     ensure!(
-        !features.has_child("bind", LEGACY_BIND),
+        !features.has_child("bind", xml::BIND)
+            && !features.has_child("session", "urn:ietf:params:xml:ns:xmpp-session"),
         "a client that is bound is asked to bind: {}",
         show(&features)
     );
@@ -64,18 +71,90 @@ fn with_binding() -> Outcome {
 fn with_everything_that_a_client_asks_for() -> Outcome {
     let (mut client, account) = begin("everything")?;
     let more = format!(
-        "{}<bind xmlns='{BIND2}'><tag>Conversations</tag><enable xmlns='urn:xmpp:carbons:2'/>\
-         <enable xmlns='urn:xmpp:sm:3' resume='true'/><inactive xmlns='urn:xmpp:csi:0'/>\
-         <unknown xmlns='urn:example:unknown'><deep><deeper/></deep></unknown></bind>\
-         <request-token xmlns='{FAST}' mechanism='HT-SHA-256-EXPR'/>\
-         <resume xmlns='urn:xmpp:sm:3' previd='long-ago' h='7'/>\
-         <unknown xmlns='urn:example:unknown'/>",
-        user_agent()
+        "{}<bind xmlns='{BIND2}'><tag>Conversations</tag><enable xmlns='{CARBONS}'/>\
+         <enable xmlns='{SM}' resume='true'/><inactive xmlns='{CSI}'/>\
+         <unknown xmlns='urn:example:unknown'><deep><deeper/></deep></unknown></bind>{}\
+         <resume xmlns='{SM}' previd='long-ago' h='7'/><unknown xmlns='urn:example:unknown'/>",
+        user_agent(),
+        request_token("HT-SHA-256-EXPR")
     );
     let success = client.scram2(&account, &more)?;
-    let jid = client.bound2(&success)?;
+    let jid = identity(&success)?;
     ensure!(jid.contains("/Conversations."), "bound as {jid}");
-    client.sync()
+    client.jid = Some(jid);
+    expect_not_found(&success)?;
+    token(&success)?;
+    let bound = success
+        .get_child("bound", BIND2)
+        .ok_or("nothing is bound")?;
+    let enabled = bound.get_child("enabled", SM);
+    ensure!(
+        enabled.is_some_and(
+            |enabled| enabled.attr("id").is_some() && enabled.attr("resume") == Some("true")
+        ) && bound.has_child("metadata", "urn:xmpp:mam:2"),
+        "{}",
+        show(bound)
+    );
+    let features = client.expect("features", STREAM)?;
+    ensure!(
+        features.has_child("csi", CSI) && !features.has_child("sm", SM),
+        "what was enabled is offered: {}",
+        show(&features)
+    );
+    is_inactive(&mut client)?;
+    has_carbons(&mut client, &account)
+}
+
+/// Presence waits for the next stanza that may not. Carbons are such.
+fn is_inactive(client: &mut Client) -> Outcome {
+    client.send("<presence/>")?;
+    client.sync()?;
+    client.unread();
+    let friend = Server::shared_account("friend")?;
+    let mut friend = Client::connect(&Server::shared()?, &friend, None)?;
+    for show in ["away", "dnd"] {
+        friend.send(&format!(
+            "<presence to='{}'><show>{show}</show></presence>",
+            client.full()
+        ))?;
+    }
+    friend.sync()?;
+    let came = client.stanzas()?;
+    let shows: Vec<_> = came
+        .iter()
+        .filter_map(|stanza| stanza.get_child("show", CLIENT))
+        .map(Element::text)
+        .collect();
+    // The first was still there to be replaced.
+    ensure!(shows == ["dnd"], "presence came as {shows:?}");
+    Ok(())
+}
+
+fn has_carbons(client: &mut Client, account: &Account) -> Outcome {
+    let mut desk = Client::connect(&Server::shared()?, account, Some("desk"))?;
+    desk.send(&format!(
+        "<message to='{}' type='chat' id='copied'><body>hello</body></message>",
+        Server::shared_account("somebody")?.jid()
+    ))?;
+    desk.sync()?;
+    let came = client.stanzas()?;
+    ensure!(
+        came.iter().any(|stanza| stanza.has_child("sent", CARBONS)),
+        "no copy: {:?}",
+        came.iter().map(show).collect::<Vec<_>>()
+    );
+    Ok(())
+}
+
+/// XEP-0198 §5: why nothing is resumed.
+fn expect_not_found(success: &Element) -> Outcome {
+    let failed = success.get_child("failed", SM);
+    ensure!(
+        failed.is_some_and(|failed| failed.has_child("item-not-found", STANZAS)),
+        "{}",
+        show(success)
+    );
+    Ok(())
 }
 
 /// XEP-0386 would have the messages cleared, which loses those that its archive does not show a
@@ -193,9 +272,10 @@ fn too_many_sessions() -> Outcome {
     ensure!(identity(&success)? == account.jid(), "{}", show(&success));
     ensure!(!success.has_child("bound", BIND2), "{}", show(&success));
     let features = second.expect("features", STREAM)?;
-    ensure!(features.has_child("bind", LEGACY_BIND), "no binding");
+    ensure!(features.has_child("bind", xml::BIND), "no binding");
     second.send(&format!(
-        "<iq type='set' id='bind'><bind xmlns='{LEGACY_BIND}'/></iq>"
+        "<iq type='set' id='bind'><bind xmlns='{}'/></iq>",
+        xml::BIND
     ))?;
     let answer = second.stanza()?;
     ensure!(
@@ -216,12 +296,12 @@ fn no_session_to_resume() -> Outcome {
     let (mut client, account) = begin("resume")?;
     let more = format!("{BIND}<resume xmlns='urn:xmpp:sm:3' previd='none' h='0'/>");
     let success = client.scram2(&account, &more)?;
-    let failed = success.get_child("failed", "urn:xmpp:sm:3");
-    ensure!(
-        failed.is_some_and(|failed| failed.children().count() == 1),
-        "{}",
-        show(&success)
-    );
-    client.bound2(&success)?;
+    expect_not_found(&success)?;
+    let jid = identity(&success)?;
+    ensure!(success.has_child("bound", BIND2), "{}", show(&success));
+    client.jid = Some(jid);
+    // It did not ask for a stream that can be resumed.
+    let features = client.expect("features", STREAM)?;
+    ensure!(features.has_child("sm", SM), "{}", show(&features));
     client.sync()
 }

@@ -8,8 +8,11 @@ use std::task::{Context, Poll, Waker};
 
 use minidom::Element;
 use waxwing_core::Session;
+use waxwing_core::account::Account;
 use waxwing_core::mailbox_store::{Flags, NewRow};
 use waxwing_core::outbox::Wake;
+use waxwing_core::powers::Inline;
+use waxwing_xeps::xep_0313_mam::MessageArchive;
 use waxwing_xmpp::Stanza;
 
 use world::World;
@@ -360,11 +363,9 @@ async fn metadata_names_the_ends() {
         assert_eq!(end.attr("id"), Some(id.as_str()));
         assert_eq!(end.attr("timestamp"), Some(timestamp));
     }
-    let exchange = &archive.world.exchange;
-    let account = &archive.juliet.account;
-    let xml = waxwing_xeps::xep_0313_mam::metadata_xml(exchange, account)
-        .await
-        .unwrap();
+    // XEP-0386: a client that binds is told without having to ask.
+    let told = MessageArchive.always(&archive.world.exchange, &archive.juliet);
+    let xml = told.unwrap().await.unwrap();
     assert_eq!(xml.parse::<Element>().unwrap(), *metadata);
 }
 
@@ -392,4 +393,37 @@ async fn preferences_are_kept() {
     assert!(!Arc::ptr_eq(&loaded, &account));
     assert_eq!(loaded.preferences(), account.preferences());
     assert!(loaded.preferences().is_some());
+}
+
+/// Two clients set preferences at the same moment, and one of the writes fails.
+#[tokio::test]
+async fn preferences_that_are_not_written_do_not_hold() {
+    let archive = Archive::new().await;
+    let exchange = &archive.world.exchange;
+    let tables = [
+        "DROP TABLE archive_preference",
+        "CREATE TABLE archive_preference (account BIGINT NOT NULL, jid TEXT NOT NULL CHECK (jid \
+         <> 'paris@localhost'), rule TEXT NOT NULL, PRIMARY KEY (account, jid))",
+    ];
+    let tables = tables.map(|sql| waxwing_core::db::Statement::new(sql, Vec::new()));
+    exchange.database.batch(tables.into()).await.unwrap();
+    let account = Arc::clone(&archive.juliet.account);
+    let prefs = |never: &str| {
+        format!(
+            "<iq type='set' id='q'><prefs xmlns='{MAM}' default='always'><always/>\
+             <never><jid>{never}</jid></never></prefs></iq>"
+        )
+    };
+    let (bad, good) = (prefs("paris@localhost"), prefs("nurse@localhost"));
+    let chamber = archive.world.online("juliet", "chamber").await;
+    archive.written();
+    tokio::join!(
+        archive.world.presence(&archive.juliet, &bad),
+        archive.world.presence(&chamber, &good)
+    );
+    assert_eq!(archive.written()[0].attr("type"), Some("error"));
+    let never = |account: &Account| account.preferences().unwrap().never.clone();
+    assert_eq!(never(&account), [world::jid("nurse@localhost")]);
+    archive.world.presence(&archive.juliet, &bad).await;
+    assert_eq!(never(&account), [world::jid("nurse@localhost")]);
 }

@@ -10,10 +10,6 @@ const QUEUE: Kept = Kept {
     queue: true,
     archive: false,
 };
-const ARCHIVE: Kept = Kept {
-    queue: false,
-    archive: true,
-};
 
 const BODY: &str = "<body>b</body>";
 const STATE: &str = "<active xmlns='http://jabber.org/protocol/chatstates'/>";
@@ -73,7 +69,7 @@ const TABLE: &[(&[&str], &[&str], Kept)] = &[
     (&["chat", "normal"], &[STATE, STORE], BOTH),
     (&["chat"], &[BODY, STORE, OFF_THE_RECORD], QUEUE),
     (&["chat"], &[BODY, STORE, NO_STORE], NEITHER),
-    (&["headline"], &[BODY, STORE], ARCHIVE),
+    (&["headline"], &[BODY, STORE], NEITHER),
     (&["headline"], &[BODY, STORE, OFF_THE_RECORD], NEITHER),
     (&["groupchat", "error"], &[BODY, STORE], NEITHER),
     (&["groupchat", "error"], &[BODY, OFF_THE_RECORD], NEITHER),

@@ -2,8 +2,8 @@
 //!
 //! Supported: queries of one's own archive with every field of §4.1, pages both ways and flipped,
 //! the form, metadata. Pages hold at most 250 messages and what fits into the queue of the session.
-//! Groupchat messages are not in it, and its ids are not unpredictable: they hold the time of
-//! acceptance.
+//! Groupchat messages are not in it, nor what an account wrote to an anonymous user. Its ids are not
+//! unpredictable, as §3 wants them: they hold the time of acceptance.
 
 mod query;
 mod walk;
@@ -85,7 +85,7 @@ impl Answer for MessageArchive {
     fn answer<'a>(&'a self, exchange: &'a Arc<Exchange>, query: Query) -> Boxed<'a, Answered> {
         Box::pin(async move {
             if !query.is_own() {
-                // §9.1.
+                // §8.1.
                 return Err(StanzaError::forbidden());
             }
             match (query.verb, query.payload.name()) {
@@ -102,7 +102,8 @@ async fn search(exchange: &Exchange, query: &Query) -> Answered {
     let wish = Wish::of(&query.payload)?;
     let (mailbox, account) = (&exchange.mailbox, query.account.id);
     let named = wish.named();
-    if mailbox.archive_rows(account, &named).await?.len() < named.len() {
+    let known = mailbox.archive_rows(account, &named).await?;
+    if known.len() < named.len() {
         // §4.1.3 and §4.3.2.
         return Err(StanzaError::item_not_found());
     }
@@ -111,12 +112,15 @@ async fn search(exchange: &Exchange, query: &Query) -> Answered {
     }
     let mut walk = Walk::new(
         &wish,
-        query.account.jid.as_str(),
+        &query.account.jid,
+        &query.session.jid,
         room(&query.session.outbox),
     );
     if !wish.ids.is_empty() {
-        let mut rows = mailbox.archive_rows(account, &wish.ids).await?;
-        rows.retain(|row| walk.filter.after < row.id && row.id < walk.filter.before);
+        let is_wanted = |row: &StoredRow| {
+            wish.ids.contains(&row.id) && walk.filter.after < row.id && row.id < walk.filter.before
+        };
+        let rows = known.into_iter().filter(is_wanted).collect();
         walk.take(rows);
         walk.take(Vec::new());
     }
@@ -211,30 +215,22 @@ impl Inline for MessageArchive {
         NS
     }
 
-    fn bound<'a>(
-        &'a self,
-        _: &'a Arc<Exchange>,
-        _: &'a Arc<Session>,
-        _: &'a Element,
-    ) -> Boxed<'a, Option<String>> {
-        Box::pin(std::future::ready(None))
-    }
-
-    /// A client that has just bound knows at once what it has missed (XEP-0313 §8).
+    /// A client that has just bound knows at once what it has missed (XEP-0386 §4).
     fn always<'a>(
         &'a self,
-        exchange: &'a Arc<Exchange>,
-        session: &'a Arc<Session>,
-    ) -> Boxed<'a, Option<String>> {
-        Box::pin(async move {
-            if session.account.id < 0 {
-                return None;
-            }
-            let metadata = metadata_xml(exchange, &session.account).await;
+        exchange: &'a Exchange,
+        session: &'a Session,
+    ) -> Option<Boxed<'a, Option<String>>> {
+        if session.account.id < 0 {
+            return None;
+        }
+        Some(Box::pin(async move {
+            let metadata = metadata(exchange, &session.account).await;
             metadata
                 .inspect_err(|error| tracing::error!(%error, "the ends of an archive"))
                 .ok()
-        })
+                .map(|metadata| serialize(&metadata))
+        }))
     }
 }
 
@@ -255,12 +251,4 @@ async fn metadata(exchange: &Exchange, account: &Account) -> Result<Element, DbE
 /// When the row with that id was accepted.
 fn time_of(id: i64) -> Timestamp {
     Timestamp(id / id_at(1))
-}
-
-/// The same as XML, for the answer to a binding (XEP-0386 §4).
-///
-/// # Errors
-/// If the database cannot be asked.
-pub async fn metadata_xml(exchange: &Exchange, account: &Account) -> Result<String, DbError> {
-    Ok(serialize(&metadata(exchange, account).await?))
 }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use waxwing_core::mailbox_store::{Filter, StoredRow};
+use waxwing_xmpp::dom::escape_attr;
 use waxwing_xmpp::{Jid, Stanza, StanzaError};
 
 use super::query::Wish;
@@ -11,7 +12,7 @@ use super::query::Wish;
 const CHUNK: usize = 64;
 /// Rows that one query may look at where not all of them match.
 const LOOKED_AT: usize = 16_384;
-/// What a result takes besides the message in it and its `queryid`.
+/// What a result takes besides the message in it, its addresses and its `queryid`.
 const AROUND: usize = 512;
 
 /// A search on its way.
@@ -51,9 +52,9 @@ pub(super) struct Page {
 }
 
 impl Walk {
-    /// A search in the archive of `owner`, a bare JID, for results of at most `room` bytes; one
-    /// result is always allowed.
-    pub(super) fn new(wish: &Wish, owner: &str, room: usize) -> Walk {
+    /// A search in the archive of `owner`, a bare JID, for results to the session `reader` of at most
+    /// `room` bytes; one result is always allowed.
+    pub(super) fn new(wish: &Wish, owner: &Jid, reader: &Jid, room: usize) -> Walk {
         // The archive knows who is bare; what it does not know is looked for in the messages.
         let is_looked_for = |with: &&Jid| with.is_full() || !wish.ids.is_empty();
         Walk {
@@ -61,11 +62,17 @@ impl Walk {
             is_backwards: wish.page.start.is_backwards(),
             test: wish.with.as_ref().filter(is_looked_for).map(|with| Test {
                 with: with.clone(),
-                owner: owner.to_owned(),
+                owner: owner.to_string(),
             }),
             size: wish.size(),
             room,
-            around: AROUND + wish.queryid.as_ref().map_or(0, |id| id.len() * 6),
+            around: AROUND
+                + escape_attr(owner.as_str()).len()
+                + escape_attr(reader.as_str()).len()
+                + wish
+                    .queryid
+                    .as_deref()
+                    .map_or(0, |id| escape_attr(id).len()),
             found: VecDeque::new(),
             bytes: 0,
             looked_at: 0,

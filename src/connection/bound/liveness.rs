@@ -56,11 +56,18 @@ impl Connection {
     fn check_stall(&self) -> Result<(), Ending> {
         let now = self.now();
         match self.stalled {
-            Some((since, _)) if now.saturating_sub(since) >= STALL => {
-                Err(StreamError::new(StreamCondition::ConnectionTimeout).into())
-            }
+            Some((since, _)) if now.saturating_sub(since) >= STALL => Err(self.lost()),
             _ => Ok(()),
         }
+    }
+
+    /// The client does not answer. It may come back, if its session can be resumed: then only the
+    /// socket is dropped.
+    fn lost(&self) -> Ending {
+        if self.session.outbox.is_resumable() {
+            return Ending::Gone;
+        }
+        StreamError::new(StreamCondition::ConnectionTimeout).into()
     }
 
     /// Looks at what time may have brought.
@@ -76,16 +83,13 @@ impl Connection {
         let overdue =
             probing && self.last_probe.is_some_and(late) && silence >= limits.ping_timeout;
         self.check_stall()?;
-        if overdue && self.session.outbox.is_resumable() {
-            // It may come back: its socket is dropped, its session kept.
-            return Err(Ending::Gone);
-        }
         if overdue {
-            return Err(StreamError::new(StreamCondition::ConnectionTimeout).into());
+            return Err(self.lost());
         }
         if !probing {
             if silence >= limits.ping_after_silence {
                 self.session.outbox.shrink();
+                self.session.forget_resends();
                 self.probe();
             } else {
                 self.ask_what_was_taken();

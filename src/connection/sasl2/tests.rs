@@ -2,10 +2,11 @@ use std::sync::Arc;
 
 use waxwing_core::binding::Binding;
 use waxwing_core::powers::{Boxed, Extension, Inline, Specification};
+use waxwing_core::streams::Unserved;
 use waxwing_core::{Exchange, Session};
 use waxwing_xmpp::Jid;
 
-use super::super::bind::{Fresh, bound};
+use super::super::bind::{begin, bound};
 use super::*;
 use crate::{config, server};
 
@@ -34,25 +35,14 @@ impl Inline for Wave {
         Some("<wave xmlns='urn:example:wave'/>")
     }
 
-    fn bound<'a>(
-        &'a self,
-        _: &'a Arc<Exchange>,
-        session: &'a Arc<Session>,
-        request: &'a Element,
-    ) -> Boxed<'a, Option<String>> {
-        Box::pin(async move {
-            let wave = request.get_child("wave", NS)?;
-            let (text, local) = (wave.text(), session.jid.local()?);
-            Some(format!("<waved xmlns='{NS}'>{text} {local}</waved>"))
-        })
+    fn bound(&self, _: &Exchange, session: &Arc<Session>, request: &Element) -> Option<String> {
+        let wave = request.get_child("wave", NS)?;
+        let (text, local) = (wave.text(), session.jid.local()?);
+        Some(format!("<waved xmlns='{NS}'>{text} {local}</waved>"))
     }
 
-    fn always<'a>(
-        &'a self,
-        _: &'a Arc<Exchange>,
-        _: &'a Arc<Session>,
-    ) -> Boxed<'a, Option<String>> {
-        Box::pin(async { Some(format!("<sea xmlns='{NS}'/>")) })
+    fn always<'a>(&'a self, _: &'a Exchange, _: &'a Session) -> Option<Boxed<'a, Option<String>>> {
+        Some(Box::pin(async { Some(format!("<sea xmlns='{NS}'/>")) }))
     }
 }
 
@@ -93,26 +83,20 @@ async fn extensions_act_when_a_session_is_bound() {
 #[tokio::test]
 async fn what_is_inline() {
     let (_directory, exchange, _) = exchange().await;
-    let powers = &exchange.powers;
-    assert_eq!(
-        inline_features(powers, None),
-        "<bind xmlns='urn:xmpp:bind:0'><inline><feature var='urn:example:wave'/></inline></bind>\
-         <wave xmlns='urn:example:wave'/>"
-    );
-    assert_eq!(
-        inline_features(&Powers::default(), None),
-        "<bind xmlns='urn:xmpp:bind:0'/>"
-    );
     let offer = Offer {
         mechanisms: Vec::new(),
         bindings: Vec::new(),
         advertise_bindings: true,
     };
-    let features = inline_features(powers, Some(&offer));
-    assert!(
-        features.ends_with(
-            "<fast xmlns='urn:xmpp:fast:0'><mechanism>HT-SHA-256-NONE</mechanism></fast>"
-        )
+    assert_eq!(
+        inline_features(&exchange.powers, &offer),
+        "<bind xmlns='urn:xmpp:bind:0'><inline><feature var='urn:example:wave'/></inline></bind>\
+         <wave xmlns='urn:example:wave'/>\
+         <fast xmlns='urn:xmpp:fast:0'><mechanism>HT-SHA-256-NONE</mechanism></fast>"
+    );
+    assert_eq!(
+        inline_features(&Powers::default(), &offer),
+        "<bind xmlns='urn:xmpp:bind:0'/>"
     );
 }
 
@@ -120,13 +104,35 @@ async fn what_is_inline() {
 async fn a_session_that_nobody_came_to_serve_ends() {
     let (_directory, exchange, session) = exchange().await;
     let account = Arc::clone(&session.account);
-    let fresh = Fresh::new(&exchange, Arc::clone(&session));
-    assert_eq!(fresh.jid(), session.jid.as_str());
-    assert!(fresh.begin(String::from("first")).is_some());
+    let unserved = Unserved::new(&exchange, Arc::clone(&session));
+    assert!(begin(unserved, String::from("first")).is_some());
     assert_eq!(account.lock().sessions.len(), 1);
     assert_eq!(session.outbox.queued_bytes(), "first".len());
-    drop(Fresh::new(&exchange, session));
+    drop(Unserved::new(&exchange, session));
     assert!(account.lock().sessions.is_empty());
+}
+
+/// To the session it is as if the connection had broken: it sleeps, and the next one may have it.
+#[tokio::test]
+async fn a_resumed_session_that_nobody_came_to_serve_sleeps() {
+    let (_directory, exchange, _) = exchange().await;
+    let juliet = Jid::parse("juliet@localhost").unwrap();
+    let made = exchange.accounts.create(&juliet, "secret", false).await;
+    made.unwrap();
+    let session = exchange.bind(&juliet, Binding::default()).await.unwrap();
+    let enabled = exchange.enable_management(&session, true, None).unwrap();
+    let enabled = element(&enabled);
+    let id = enabled.attr("id").unwrap();
+    exchange.leave(&session);
+    for _ in 0..2 {
+        assert!(session.outbox.asleep_until().is_some());
+        let Ok((resumed, _)) = exchange.resume(&juliet, id, 0).await else {
+            panic!("it is gone");
+        };
+        assert!(session.outbox.asleep_until().is_none());
+        drop(resumed);
+    }
+    assert!(session.outbox.asleep_until().is_some());
 }
 
 #[test]
@@ -141,13 +147,16 @@ fn parts_of_a_request() {
     assert_eq!(read(&request("")), Ok(None));
     let found = read(&request(&agent)).unwrap().unwrap();
     assert_eq!(found.id.as_deref(), Some(id));
-    let elsewhere = format!("{agent}<user-agent xmlns='other' id='x'/><more/><more/>");
+    let elsewhere = format!("{agent}<user-agent xmlns='other' id='x'/><more/>");
     assert!(read(&request(&elsewhere)).is_ok());
     for part in [
         agent.as_str(),
         "<initial-response/>",
         "<bind xmlns='urn:xmpp:bind:0'/>",
         "<resume xmlns='urn:xmpp:sm:3'/>",
+        "<fast xmlns='urn:xmpp:fast:0'/>",
+        "<request-token xmlns='urn:xmpp:fast:0'/>",
+        "<more/>",
     ] {
         assert!(read(&request(part)).is_ok(), "{part}");
         let twice = read(&request(&format!("{part}{part}")));

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
+use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, OpenFlags, ToSql};
 
@@ -65,6 +66,9 @@ fn open_existing(path: &Path) -> rusqlite::Result<Connection> {
 
 fn set_up(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
+    // A plan must not depend on the parameters: SQLite would prepare some statements anew each time
+    // they are bound.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(PREPARED);
     Ok(())
 }
@@ -168,4 +172,28 @@ fn owned(row: &rusqlite::Row<'_>, columns: usize) -> rusqlite::Result<Row> {
         });
     }
     Ok(Row::new(values))
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::StatementStatus;
+
+    use super::*;
+
+    /// The second `?1` is what tempts SQLite.
+    #[test]
+    fn a_statement_is_prepared_once() -> rusqlite::Result<()> {
+        let directory = tempfile::TempDir::new().expect("a directory");
+        let writer = open_writer(&directory.path().join("db"), &Options::default())?;
+        writer.execute_batch("CREATE TABLE t (a INTEGER, b INTEGER, PRIMARY KEY (a, b))")?;
+        let mut statement = writer.prepare_cached(
+            "DELETE FROM t WHERE a = ?1 AND b <> ?2
+                 AND b = (SELECT min(b) FROM t WHERE a = ?1 AND b <> ?2)",
+        )?;
+        for value in 0..3 {
+            statement.execute([value, value])?;
+        }
+        assert_eq!(statement.get_status(StatementStatus::RePrepare), 0);
+        Ok(())
+    }
 }

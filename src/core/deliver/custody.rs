@@ -8,12 +8,14 @@ use waxwing_xmpp::Stanza;
 
 use super::Delivery;
 use super::stored::Appended;
-use crate::account::{Bound, Drain};
+use crate::account::Bound;
 use crate::clock::Timestamp;
 use crate::exchange::{Receipt, parse_address};
 use crate::mailbox_store::Flags;
 use crate::outbox::Held;
+use crate::powers::Direction;
 use crate::session::Session;
+use crate::stray;
 
 impl Delivery<'_> {
     /// A session may be told to end, or overflow, before its owner ends it. What it held is given
@@ -36,9 +38,16 @@ impl Delivery<'_> {
     }
 
     fn return_held(&mut self, session: &Session, stanza: Bytes, held: Held) {
-        let is_row = matches!(held, Held::Row { .. });
-        // A row is in the mailbox still.
-        if is_row && stanza.is_empty() {
+        // A row is in the mailbox still; only one for this resource alone is at hand.
+        if stanza.is_empty()
+            || matches!(
+                held,
+                Held::Row {
+                    directed: false,
+                    ..
+                }
+            )
+        {
             return;
         }
         let Ok(stanza) = Stanza::parse(stanza) else {
@@ -47,29 +56,17 @@ impl Delivery<'_> {
         };
         match held {
             Held::Row {
-                id,
-                bytes,
-                brief,
-                directed,
-            } => {
-                let row = Appended {
-                    id,
-                    bytes,
-                    brief,
-                    archived: false,
-                };
-                if directed {
-                    self.hand_row_to_others(session, &stanza, row);
-                }
-            }
+                id, bytes, brief, ..
+            } => self.leave_behind(session, &stanza, Appended::known(id, bytes, brief)),
             Held::Live {
                 received,
                 arrivals,
                 origin,
+                ..
             } => {
                 if self.hand_to_others(session, &stanza, received, arrivals) {
-                    if let Some((session, ticket)) = origin {
-                        session.settle(ticket);
+                    if let Some(origin) = origin {
+                        origin.settle();
                     }
                     return;
                 }
@@ -83,45 +80,69 @@ impl Delivery<'_> {
         }
     }
 
-    /// A message that was for a resource alone which is gone: the others have it at once.
-    fn hand_row_to_others(&mut self, gone: &Session, stanza: &Stanza, row: Appended) {
-        // Who wanted copies has one.
-        let others = self.takers(|bound| {
-            bound.session.reference != gone.reference && !bound.session.is_copied()
-        });
+    /// A message that was for a resource alone, which may be gone: it is for everybody now, and the
+    /// others have it at once.
+    fn leave_behind(&mut self, gone: &Session, stanza: &Stanza, row: Appended) {
+        self.make_stray(row.id);
+        let others = self.takers(|bound| bound.session.reference != gone.reference);
         for session in others {
-            self.hand_row(&session, stanza, row, false);
+            // Who was given a copy has it.
+            if self
+                .exchange
+                .copy(stanza, Direction::Received, &session)
+                .is_none()
+            {
+                self.hand_row(&session, stanza, row, false, true);
+            }
+        }
+    }
+
+    /// A row is for everybody, wherever the cursors stand.
+    fn make_stray(&mut self, row: i64) {
+        if !self.state.strays.contains(&row) {
+            self.state.strays.push(row);
+            self.exchange.write_behind(
+                vec![stray::entry(self.account.id, row)],
+                "a message that was left behind could not be noted",
+            );
         }
     }
 
     /// The connection of a session broke: what it held in memory is stored, what was for it alone
     /// goes to the account's others, and from here on it is given the mailbox page by page.
     pub(super) fn sleep(&mut self, session: &Arc<Session>) {
-        let outbox = &session.outbox;
-        let directed = outbox.sleep(|stanza, held| self.store_untaken(stanza, held));
-        for (stanza, held) in directed {
+        let broken = session.outbox.sleep(self.exchange.clock.elapsed());
+        for (place, stanza, held) in broken.live {
+            let row = self.store_untaken(stanza, held);
+            if let (Some(place), Some(row)) = (place, row) {
+                session.outbox.settle_broken(place, row);
+            }
+        }
+        for (stanza, held) in broken.directed {
             self.return_held(session, stanza, held);
         }
         if let Some(bound) = self.state.bound(session.reference) {
-            bound.handed = bound.cursor;
-            let after = bound.cursor;
-            bound.set_draining(Some(Drain { after }));
+            let takes = bound.takes_bare();
+            bound.reposition(|position| position.rewind(broken.lost, takes));
         }
     }
 
-    fn store_untaken(&mut self, stanza: &Bytes, held: &Held) -> Option<i64> {
+    /// Stores a message that lived in memory only; `None`: it could not be, and its sender is told.
+    fn store_untaken(&mut self, stanza: Bytes, held: Held) -> Option<Held> {
         let Held::Live {
             received, origin, ..
         } = held
         else {
             return None;
         };
-        let stanza = Stanza::parse(stanza.clone()).ok()?;
-        let stored = self.store(&stanza, *received, origin.clone(), Flags::INCOMING);
-        if stored.is_err() {
-            self.refused.push(stanza);
+        let stanza = Stanza::parse(stanza).ok()?;
+        match self.store(&stanza, received, origin, Flags::INCOMING, false) {
+            Ok(row) => Some(row.held(true, false)),
+            Err(_) => {
+                self.refused.push(stanza);
+                None
+            }
         }
-        stored.ok().map(|row| row.id)
     }
 
     /// Hands what a session did not take to those that were not given it: all of them if it was for

@@ -3,17 +3,17 @@
 
 use std::sync::Arc;
 
-use waxwing_xmpp::stanza::MessageType;
-use waxwing_xmpp::{Jid, Stanza, StanzaError};
+use waxwing_xmpp::{Stanza, StanzaError};
 
-use super::{Delivery, Verdict};
-use crate::account::{Account, Usage};
+use super::Delivery;
+use crate::account::{Account, Bound, Usage};
 use crate::clock::Timestamp;
 use crate::db::DbError;
-use crate::exchange::Receipt;
+use crate::exchange::{Receipt, Sender};
 use crate::mailbox_store::{Flags, NewRow};
-use crate::outbox::{Held, Origin, Push};
-use crate::powers::Direction;
+use crate::outbox::{Held, Origin};
+use crate::position::Handing;
+use crate::powers::{Direction, Kept};
 use crate::resend;
 use crate::session::Session;
 
@@ -26,20 +26,45 @@ pub(super) struct Appended {
     pub(super) archived: bool,
     /// Whether it goes when it is taken.
     pub(super) brief: bool,
+    /// Whether it shows in the archive of its sender.
+    pub(super) sent: bool,
+}
+
+impl Appended {
+    /// A row that was appended before.
+    pub(super) fn known(id: i64, bytes: u32, brief: bool) -> Self {
+        Appended {
+            id,
+            bytes,
+            brief,
+            archived: false,
+            sent: false,
+        }
+    }
+
+    /// The row as a session holds it.
+    pub(super) fn held(self, in_order: bool, directed: bool) -> Held {
+        Held::Row {
+            id: self.id,
+            bytes: self.bytes,
+            brief: self.brief,
+            in_order,
+            directed,
+        }
+    }
+
+    fn receipt(self) -> Receipt {
+        Receipt::Storing {
+            row: self.id,
+            sent: self.sent,
+        }
+    }
 }
 
 impl Delivery<'_> {
-    /// Whether a message with that verdict gets its row before it is handed to anybody.
-    pub(super) fn is_stored_first(&self, stanza: &Stanza, verdict: Verdict) -> bool {
-        let kind = stanza.message_type();
-        self.exchange.settings.load().archive
-            && self.account.id >= 0
-            && matches!(kind, MessageType::Chat | MessageType::Normal)
-            && matches!(
-                verdict,
-                Verdict::Resource | Verdict::Available | Verdict::Mailbox
-            )
-            && self.exchange.kept(stanza).queue
+    /// Whether messages get their row before they are handed to anybody.
+    pub(super) fn stores_first(&self) -> bool {
+        self.account.id >= 0 && self.exchange.settings.load().archive
     }
 
     /// Stores a message and queues it for the sessions that are to have it: the one that it is
@@ -49,90 +74,122 @@ impl Delivery<'_> {
         stanza: &Stanza,
         resource: Option<Arc<Session>>,
         received: Timestamp,
-        origin: Option<&Arc<Session>>,
+        origin: Option<Sender<'_>>,
+        kept: Kept,
     ) -> Receipt {
-        // One that sleeps is nobody to hand it to now; it will find it in the mailbox.
-        let resource = resource.filter(|session| !session.outbox.is_asleep());
+        // One that sleeps will find it in the mailbox; the others have it at once.
+        let (resource, asleep): (Vec<_>, Vec<_>) =
+            (resource.into_iter()).partition(|session| session.outbox.asleep_until().is_none());
+        let resource = resource.into_iter().next();
         let directed = resource.is_some();
         let mut flags = Flags::INCOMING;
         if directed {
             flags = flags | Flags::DIRECTED;
         }
-        let waiter = origin.map(|session| (Arc::clone(session), session.hold()));
-        let row = match self.store(stanza, received, waiter, flags) {
+        // Of what a resource is sent by name nothing must be missing before it.
+        let is_gapless = resource
+            .as_ref()
+            .is_none_or(|session| self.is_gapless(session));
+        let waiter = origin.map(Sender::hold);
+        let row = match self.store(stanza, received, waiter, flags, kept.archive) {
             Ok(row) => row,
             Err(error) => return Receipt::Bounced(error),
         };
         let sessions = match &resource {
             Some(session) => vec![Arc::clone(session)],
-            None => self.takers(|_| true),
+            None => {
+                let is_other = |bound: &Bound| {
+                    let mut asleep = asleep.iter();
+                    asleep.all(|asleep| asleep.reference != bound.session.reference)
+                };
+                let mut takers = self.takers(is_other);
+                takers.extend(asleep);
+                takers
+            }
         };
-        if sessions.is_empty() {
-            return Receipt::Storing;
+        if self.state.sessions.is_empty() {
+            return row.receipt();
         }
         let mut stanza = stanza.clone();
         if row.archived {
             let exchange = self.exchange;
             stanza = exchange.stamp_stored(stanza, self.account, row.id);
         }
-        for session in sessions {
-            self.hand_row(&session, &stanza, row, directed);
+        for session in &sessions {
+            self.hand_row(session, &stanza, row, directed, is_gapless);
         }
-        if let Some(session) = resource {
-            self.copy_received(&session, &stanza, Some(row));
-        }
-        Receipt::Storing
+        self.copy_received(&sessions, &stanza, Some(row));
+        row.receipt()
     }
 
-    /// Gives a message that one session has got to the account's others that want copies
-    /// (XEP-0280). A copy of a row is acknowledged like it.
+    /// Whether a session has been given everything that waits for its account.
+    fn is_gapless(&mut self, session: &Session) -> bool {
+        let bound = self.state.bound(session.reference);
+        let (takes, handed) = match bound {
+            Some(bound) => (bound.takes_bare(), bound.position.handed()),
+            None => return false,
+        };
+        takes || !self.state.may_have_mail(handed)
+    }
+
+    /// Gives a message to the account's sessions that were not given it and want copies (XEP-0280
+    /// §7). A copy of a row is acknowledged like it.
     pub(super) fn copy_received(
         &mut self,
-        session: &Session,
+        given: &[Arc<Session>],
         stanza: &Stanza,
         row: Option<Appended>,
     ) {
-        if self.state.sessions.len() < 2 {
+        if self.state.sessions.len() <= given.len() {
             return;
         }
+        let has_it = |session: &Session| {
+            let mut given = given.iter();
+            given.any(|given| given.reference == session.reference)
+        };
         let others: Vec<Arc<Session>> = (self.state.sessions.iter())
             .map(|bound| &bound.session)
-            .filter(|other| other.reference != session.reference && other.is_copied())
+            .filter(|other| other.is_copied() && !has_it(other))
             .map(Arc::clone)
             .collect();
         for other in others {
             let copy = self.exchange.copy(stanza, Direction::Received, &other);
             match (copy, row) {
-                (Some(copy), Some(row)) => self.hand_row(&other, &copy, row, false),
-                (Some(copy), None) => drop(other.outbox.push(&copy)),
+                (Some(copy), Some(row)) => {
+                    let is_gapless = self.is_taking(&other);
+                    self.hand_row(&other, &copy, row, false, is_gapless);
+                }
+                (Some(copy), None) => drop(other.outbox.push_copy(&copy, stanza, 0)),
                 (None, _) => {}
             }
         }
     }
 
-    /// Queues a row for a session, unless that is given the mailbox page by page.
+    fn is_taking(&mut self, session: &Session) -> bool {
+        let bound = self.state.bound(session.reference);
+        bound.is_some_and(|bound| bound.takes_bare())
+    }
+
+    /// Queues a row for a session, unless that is given it from the mailbox. `is_gapless`: whether
+    /// the session has everything before it.
     pub(super) fn hand_row(
         &mut self,
         session: &Arc<Session>,
         stanza: &Stanza,
         row: Appended,
         directed: bool,
+        is_gapless: bool,
     ) {
         let Some(bound) = self.state.bound(session.reference) else {
             return;
         };
-        if bound.draining.is_some() {
-            return;
-        }
-        let held = Held::Row {
-            id: row.id,
-            bytes: row.bytes,
-            brief: row.brief,
-            directed,
-        };
-        // Where it is full it ends, and its device finds the row in the mailbox.
-        if session.outbox.push_held(stanza, held) == Push::Queued {
-            bound.handed = bound.handed.max(row.id);
+        if let Handing::Now { in_order } =
+            bound.reposition(|position| position.hand(row.id, is_gapless))
+        {
+            // Where it is full it ends, and its device finds the row in the mailbox.
+            session
+                .outbox
+                .push_held(stanza, row.held(in_order, directed));
         }
     }
 
@@ -143,8 +200,8 @@ impl Delivery<'_> {
         received: Timestamp,
         origin: Option<Origin>,
     ) -> Receipt {
-        match self.store(stanza, received, origin, Flags::INCOMING) {
-            Ok(_) => Receipt::Storing,
+        match self.store(stanza, received, origin, Flags::INCOMING, false) {
+            Ok(row) => row.receipt(),
             Err(error) => Receipt::Bounced(error),
         }
     }
@@ -157,20 +214,27 @@ impl Delivery<'_> {
         received: Timestamp,
         origin: Option<Origin>,
         flags: Flags,
+        archive: bool,
     ) -> Result<Appended, StanzaError> {
-        let stored = self.append(stanza, received, origin.clone(), flags);
-        if let (Err(_), Some((session, ticket))) = (&stored, origin) {
-            session.settle(ticket);
+        let row = self.row(stanza, received, origin.as_ref(), flags, archive);
+        if let Some(origin) = &origin {
+            origin.session.storing();
+        }
+        let done = self.when_stored(stanza.clone(), origin.clone());
+        let stored = self.append(stanza, row, done);
+        if let (Err(_), Some(origin)) = (&stored, origin) {
+            origin.session.stored();
+            origin.settle();
         }
         stored
     }
 
-    fn append(
+    /// Appends a row, if there is room. `done` is told its id and whether it was committed.
+    pub(super) fn append(
         &mut self,
         stanza: &Stanza,
-        received: Timestamp,
-        origin: Option<Origin>,
-        flags: Flags,
+        row: NewRow,
+        done: impl FnOnce(i64, Result<(), DbError>) + Send + 'static,
     ) -> Result<Appended, StanzaError> {
         if self.state.removed || self.account.id < 0 {
             // Nobody will ever read it: the account is gone, or goes with its session.
@@ -186,12 +250,7 @@ impl Delivery<'_> {
                 StanzaError::service_unavailable().with_text("the recipient's mailbox is full")
             );
         }
-        let row = self.row(stanza, received, origin.as_ref(), flags);
         let flags = row.flags;
-        if let Some((session, _)) = &origin {
-            session.storing();
-        }
-        let done = self.when_stored(stanza.clone(), bytes, origin.clone());
         match self.exchange.mailbox.append(row, done) {
             Ok(id) => {
                 self.state.mailbox = Usage {
@@ -204,39 +263,33 @@ impl Delivery<'_> {
                     bytes: size(stanza),
                     archived: flags.any(Flags::ARCHIVED),
                     brief: !flags.any(Flags::ARCHIVED | Flags::SENT),
+                    sent: flags.any(Flags::SENT),
                 })
             }
             Err(busy) => {
-                if let Some((session, _)) = origin {
-                    session.stored();
-                }
                 tracing::warn!(%busy, "a message could not be queued for storing");
                 Err(StanzaError::resource_constraint())
             }
         }
     }
 
-    fn row(
+    /// The row of a message; `archive`: whether it may show in archives.
+    pub(super) fn row(
         &self,
         stanza: &Stanza,
         received: Timestamp,
         origin: Option<&Origin>,
         flags: Flags,
+        archive: bool,
     ) -> NewRow {
         let from = stanza.from().unwrap_or_default().into_owned();
         let (mut sender_account, mut place, mut flags) = (0, (0, 0), flags);
-        let archives = self.exchange.settings.load().archive && self.exchange.kept(stanza).archive;
-        if archives
-            && Jid::parse_tolerant(&from)
-                .is_ok_and(|from| self.account.archives_by(&self.state.roster, &from))
-        {
+        if archive && self.account.archives_by(&self.state.roster, &from) {
             flags = flags | Flags::ARCHIVED;
         }
-        if let Some((session, _)) = origin
-            && session.account.id >= 0
-        {
-            (sender_account, place) = (session.account.id, session.place());
-            if archives && self.is_archived_by(&session.account) {
+        if let Some(origin) = origin.filter(|origin| origin.session.account.id >= 0) {
+            (sender_account, place) = (origin.session.account.id, origin.session.place());
+            if archive && origin.archives {
                 flags = flags | Flags::SENT;
             }
         }
@@ -248,55 +301,55 @@ impl Delivery<'_> {
             received_at_ms: received.0,
             key: resend::key(stanza),
             stream: place.0,
-            number: place.1,
+            number: if self.stores_first() { place.1 } else { 0 },
             body: stanza.bytes().clone(),
             from,
         }
     }
 
-    /// Whether the sender's account shows the message in its archive. Its roster is asked only
-    /// where it is this account's own, whose lock is held: two are never taken at once.
-    fn is_archived_by(&self, sender: &Arc<Account>) -> bool {
-        if Arc::ptr_eq(sender, self.account) {
-            return sender.archives_by(&self.state.roster, &self.account.jid);
-        }
-        sender.archives_unlocked(&self.account.jid)
-    }
-
     fn when_stored(
         &self,
         stanza: Stanza,
-        size: u64,
         origin: Option<Origin>,
     ) -> impl FnOnce(i64, Result<(), DbError>) + Send + 'static {
         let (exchange, account) = (Arc::clone(self.exchange), Arc::clone(self.account));
         move |id, result| {
             let failed = result.is_err();
-            {
-                let mut state = account.lock();
-                if failed {
-                    state.forget_stored(1, size);
-                }
-                for bound in &state.sessions {
-                    match failed {
-                        true => bound.session.outbox.withdraw(id),
-                        false => bound.session.outbox.committed(id),
-                    }
-                }
+            if failed {
+                account.lock().forget_stored(1, u64::from(size(&stanza)));
             }
+            decided(&account, id, failed);
             if let Err(error) = result {
                 tracing::error!(%error, account = account.id, "a message could not be stored");
                 match &origin {
-                    Some((session, _)) => exchange.answer_error(session, &stanza, &error.into()),
+                    Some(origin) => {
+                        exchange.answer_error(&origin.session, &stanza, &error.into());
+                    }
                     None => {
                         exchange.bounce(&stanza, &error.into());
                     }
                 }
             }
-            if let Some((session, ticket)) = origin {
-                session.stored();
-                session.settle(ticket);
+            if let Some(origin) = origin {
+                // Its other sessions may have copies.
+                if !Arc::ptr_eq(&origin.session.account, &account) {
+                    decided(&origin.session.account, id, failed);
+                }
+                origin.session.stored();
+                origin.settle();
             }
+        }
+    }
+}
+
+/// A row was committed, or could not be: the sessions of an account may write what waits for it, or
+/// never will.
+fn decided(account: &Account, row: i64, failed: bool) {
+    for bound in &account.lock().sessions {
+        if failed {
+            bound.session.outbox.withdraw(row);
+        } else {
+            bound.session.outbox.committed(row);
         }
     }
 }

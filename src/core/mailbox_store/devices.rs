@@ -4,7 +4,7 @@ use crate::db::{DbError, Pending, Row, Statement, Value};
 
 use super::{Mailbox, sql};
 
-/// Devices that are remembered of one account; beyond, the one seen longest ago is forgotten.
+/// Devices that are remembered of one account; beyond, those seen longest ago are forgotten.
 pub const MAX_DEVICES: usize = 32;
 
 /// Days after which a device that was not seen is forgotten.
@@ -46,7 +46,7 @@ impl Mailbox {
     /// Takes up a device that logs in: enters it, or notes when it was seen and how it is called.
     /// The account's own cursor is entered with the same value where it is not there yet; a cursor
     /// that is there never goes back. Forgets devices that were not seen for 30 days before, and
-    /// one if there are more than [`MAX_DEVICES`].
+    /// those beyond [`MAX_DEVICES`].
     pub fn register_device(&self, account: i64, device: &Device) -> Pending<()> {
         let Device {
             key,
@@ -54,38 +54,30 @@ impl Mailbox {
             seen_at_ms,
             name,
         } = device;
-        let seen: Value = (*seen_at_ms).into();
-        let known = |key: &str| -> Vec<Value> {
-            vec![account.into(), key.into(), (*cursor).into(), seen.clone()]
-        };
-        let mut named = known(key);
+        let mut named = cursor_of(account, key, *cursor, *seen_at_ms);
         named.push(name.as_str().into());
         let old = seen_at_ms - KEPT_DAYS * DAY_MS;
+        let most = i64::try_from(MAX_DEVICES).unwrap_or(i64::MAX);
+        let except =
+            |last: i64| -> [Value; 3] { [account.into(), key.as_str().into(), last.into()] };
         let statements = vec![
-            Statement::new(sql::ENTER, known("")),
+            Statement::new(sql::ENTER, cursor_of(account, "", *cursor, *seen_at_ms)),
             Statement::new(sql::REGISTER, named),
-            Statement::new(
-                sql::FORGET_OLD,
-                [account.into(), key.as_str().into(), old.into()],
-            ),
-            trim(account, key),
+            Statement::new(sql::FORGET_OLD, except(old)),
+            Statement::new(sql::TRIM, except(most)),
         ];
         self.write(statements)
     }
 
-    /// Moves the cursor of a device, and notes when it was seen; neither goes back. A device that is
-    /// not known is entered. The key '' is the account itself. Every id up to `cursor` must have
-    /// been given out.
-    pub fn advance(&self, account: i64, key: &str, cursor: i64, seen_at_ms: i64) -> Pending<()> {
-        let params = vec![account.into(), key.into(), cursor.into(), seen_at_ms.into()];
-        self.write(vec![
-            Statement::new(sql::ADVANCE, params),
-            trim(account, key),
-        ])
+    /// Moves the cursor of an account, if it is not that far yet, for a client that is no device
+    /// which could be known again. Every id up to `cursor` must have been given out.
+    pub fn advance(&self, account: i64, cursor: i64, seen_at_ms: i64) -> Pending<()> {
+        self.write(vec![moved(account, "", cursor, seen_at_ms)])
     }
 
-    /// Moves the cursors of a registered device and of its account in one cheap write, where they
-    /// are not that far yet; else nothing is written.
+    /// Moves the cursors of a device and of its account in one cheap write, where they are not that
+    /// far yet; else nothing is written. A device that was forgotten is there again, and may be one
+    /// too many until the next registers. Every id up to `cursor` must have been given out.
     pub fn acknowledge(
         &self,
         account: i64,
@@ -93,18 +85,17 @@ impl Mailbox {
         cursor: i64,
         seen_at_ms: i64,
     ) -> Pending<()> {
-        let params = vec![account.into(), key.into(), cursor.into(), seen_at_ms.into()];
-        self.write(vec![Statement::new(sql::ACKNOWLEDGE, params)])
-    }
-
-    /// Forgets a device; should it come back, it is a new one.
-    pub fn forget_device(&self, account: i64, key: &str) -> Pending<()> {
-        let params = vec![account.into(), key.into()];
-        self.write(vec![Statement::new(sql::FORGET, params)])
+        let moved = |key| moved(account, key, cursor, seen_at_ms);
+        self.write(vec![moved(key), moved("")])
     }
 }
 
-fn trim(account: i64, key: &str) -> Statement {
-    let most = i64::try_from(MAX_DEVICES).unwrap_or(i64::MAX);
-    Statement::new(sql::TRIM, [account.into(), key.into(), most.into()])
+fn moved(account: i64, key: &str, cursor: i64, seen_at_ms: i64) -> Statement {
+    let params = cursor_of(account, key, cursor, seen_at_ms);
+    Statement::new(sql::ACKNOWLEDGE, params)
+}
+
+/// The first four parameters of what enters a cursor.
+fn cursor_of(account: i64, key: &str, cursor: i64, seen_at_ms: i64) -> Vec<Value> {
+    vec![account.into(), key.into(), cursor.into(), seen_at_ms.into()]
 }

@@ -21,6 +21,7 @@ mod queue;
 mod read;
 mod remove;
 mod rows;
+mod search;
 mod sql;
 mod stats;
 mod tail;
@@ -41,7 +42,7 @@ use rows::unsigned;
 
 pub use archive::Filter;
 pub use devices::{Device, MAX_DEVICES};
-pub use rows::{Flags, NewRow, OwnedRow, Sent, StoredRow, Usage, id_at, peer_hash};
+pub use rows::{Flags, NewRow, OwnedRow, Sent, StoredRow, Usage, id_at, peer_hash, time_of};
 pub use stats::Stats;
 
 /// The tables of the mailbox.

@@ -58,6 +58,14 @@ impl Mailbox {
             after = last;
         }
     }
+
+    /// Those of these rows that are owed to an account, in the order of their ids. Only what is
+    /// committed.
+    pub async fn queued(&self, account: i64, ids: &[i64]) -> Result<Vec<StoredRow>, DbError> {
+        let rows = self.bodies(ids).await?.into_iter();
+        let rows = rows.filter(|found| found.is_queued_for(account));
+        Ok(rows.map(|found| found.row).collect())
+    }
 }
 
 /// How many of these go within the bytes: the first always.

@@ -18,6 +18,12 @@ pub fn id_at(ms: i64) -> i64 {
     ms.clamp(0, MAX_TIME) << TIME_SHIFT
 }
 
+/// When a row was accepted, in milliseconds since 1970.
+#[must_use]
+pub fn time_of(id: i64) -> i64 {
+    id >> TIME_SHIFT
+}
+
 /// A number that stands for a bare JID: the first eight bytes of its SHA-256. It is stored, and so
 /// is the same in every version and on every machine.
 #[must_use]
@@ -122,7 +128,7 @@ impl StoredRow {
     /// When the server accepted it, in milliseconds since 1970.
     #[must_use]
     pub fn received_at_ms(&self) -> i64 {
-        self.id >> TIME_SHIFT
+        time_of(self.id)
     }
 }
 

@@ -303,7 +303,7 @@ async fn no_id_is_given_below_a_row_or_a_cursor() {
         let id = append(&mailbox, 1, "x");
         assert!(id > last);
         last = id;
-        mailbox.advance(1, "", id, 0).await.unwrap();
+        mailbox.advance(1, id, 0).await.unwrap();
         mailbox.remove(1, vec![id]).await.unwrap();
         database.close().await;
     }

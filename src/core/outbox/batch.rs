@@ -54,6 +54,8 @@ pub(super) struct Waiting {
     pub(super) stanza: Bytes,
     pub(super) thin: Thin,
     pub(super) source: Source,
+    /// The row that must be committed before it leaves; 0: none.
+    pub(super) gate: i64,
 }
 
 /// What stands behind a queued piece.
@@ -67,11 +69,21 @@ pub(super) enum Source {
 }
 
 impl Waiting {
-    /// The row that it comes from.
-    pub(super) fn row(&self) -> Option<i64> {
-        match &self.source {
-            Source::Held(Held::Row { id, .. }) => Some(*id),
-            _ => None,
+    /// Bytes that do not count as a stanza.
+    pub(super) fn raw(bytes: Bytes) -> Self {
+        Waiting {
+            stanza: bytes,
+            thin: Thin::Never,
+            source: Source::Raw,
+            gate: 0,
+        }
+    }
+
+    /// A stanza that was sent before or is to be sent as it is.
+    pub(super) fn plain(stanza: Bytes) -> Self {
+        Waiting {
+            source: Source::Plain,
+            ..Waiting::raw(stanza)
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{HashSet, VecDeque};
 use std::task::{Context, Waker};
+use std::time::Duration;
 
 use bytes::Bytes;
 use waxwing_xmpp::Stanza;
@@ -25,6 +26,8 @@ pub(super) struct Inner {
     pub(super) untaken: VecDeque<Sent>,
     /// Bytes of [`Sent`], and of live messages in the queue.
     pub(super) held_bytes: usize,
+    /// Bytes in the queue that were sent before: they do not count towards its bound.
+    pub(super) sent_again: usize,
     /// How many of `untaken` the server answers for.
     pub(super) answered_for: usize,
     pub(super) probe: Option<Probe>,
@@ -60,8 +63,10 @@ pub(super) struct Managed {
     pub(super) before: usize,
     /// Whether stanzas are to be sent again if the stream breaks.
     pub(super) resumable: bool,
-    /// Whether a connection owns the outbox.
-    pub(super) attached: bool,
+    /// How long the session is kept without a connection.
+    pub(super) max: Duration,
+    /// Until when it is kept, by the monotonic clock; `None` while a connection owns the outbox.
+    pub(super) ends: Option<Duration>,
     /// Connections that want to own it.
     pub(super) successors: Vec<Waker>,
 }
@@ -82,11 +87,9 @@ impl Inner {
 
     pub(super) fn push(&mut self, waiting: Waiting) {
         self.queued_bytes += waiting.stanza.len();
-        if let Source::Held(held) = &waiting.source {
-            match held {
-                Held::Row { id, .. } => self.newest_row = self.newest_row.max(*id),
-                Held::Live { .. } => self.held_bytes += waiting.stanza.len(),
-            }
+        self.newest_row = self.newest_row.max(waiting.gate);
+        if let Source::Held(Held::Live { .. }) = &waiting.source {
+            self.held_bytes += waiting.stanza.len();
         }
         self.urgent |= matches!(waiting.thin, Thin::Never);
         self.queue.push_back(waiting);
@@ -110,6 +113,7 @@ impl Inner {
         if all && self.queue.len() <= max && self.queued_bytes <= MAX_BATCH_BYTES {
             let mut taken = std::mem::take(&mut self.queue);
             self.queued_bytes = 0;
+            self.sent_again = 0;
             self.urgent = false;
             taken.iter_mut().for_each(|waiting| self.note(waiting));
             return Some(Batch(taken));
@@ -117,7 +121,7 @@ impl Inner {
         let mut taken = VecDeque::new();
         let mut bytes = 0;
         while taken.len() < max && bytes < MAX_BATCH_BYTES {
-            let may_leave = |waiting: &mut Waiting| waiting.row().is_none_or(|id| id <= committed);
+            let may_leave = |waiting: &mut Waiting| waiting.gate <= committed;
             let Some(mut waiting) = self.queue.pop_front_if(may_leave) else {
                 break;
             };
@@ -126,6 +130,10 @@ impl Inner {
             taken.push_back(waiting);
         }
         self.queued_bytes -= bytes;
+        if self.queue.is_empty() {
+            self.sent_again = 0;
+            self.urgent = false;
+        }
         (!taken.is_empty()).then_some(Batch(taken))
     }
 
@@ -150,17 +158,44 @@ impl Inner {
     }
 
     /// Nothing more leaves by the queue: messages in it count as untaken. Returns the rest.
-    pub(super) fn end_queue(&mut self) -> Vec<Bytes> {
-        let mut left = Vec::new();
+    pub(super) fn end_queue(&mut self) -> VecDeque<Waiting> {
+        let mut rest = VecDeque::new();
         for mut waiting in std::mem::take(&mut self.queue) {
             if matches!(waiting.source, Source::Held(_)) {
                 self.note(&mut waiting);
             } else {
-                left.push(waiting.stanza);
+                rest.push_back(waiting);
             }
         }
         self.queued_bytes = 0;
-        left
+        rest
+    }
+
+    /// Looks at every message in custody, in order.
+    pub(super) fn each_held(&mut self, mut look: impl FnMut(&Bytes, &mut Held)) {
+        for sent in &mut self.untaken {
+            if let Some(held) = &mut sent.held {
+                look(&sent.stanza, held);
+            }
+        }
+        for waiting in &mut self.queue {
+            if let Source::Held(held) = &mut waiting.source {
+                look(&waiting.stanza, held);
+            }
+        }
+    }
+
+    /// Bytes that a stanza adds to what is held once it has left, or does already.
+    pub(super) fn bytes_to_hold(&self, waiting: &Waiting) -> usize {
+        let is_held = match &waiting.source {
+            Source::Raw => false,
+            Source::Plain => self
+                .managed
+                .as_ref()
+                .is_some_and(|managed| managed.resumable),
+            Source::Held(held) => held.needs_bytes(),
+        };
+        if is_held { waiting.stanza.len() } else { 0 }
     }
 
     /// Removes the oldest untaken stanza.
@@ -201,6 +236,17 @@ impl Inner {
         }
         self.queue = kept;
         self.recount();
+    }
+
+    /// Counts anew what is held, after something of it changed.
+    pub(super) fn recount_held(&mut self) {
+        let queued = (self.queue.iter())
+            .filter(|waiting| matches!(waiting.source, Source::Held(Held::Live { .. })))
+            .map(|waiting| waiting.stanza.len());
+        let sent = self.untaken.iter().map(|sent| sent.stanza.len());
+        self.held_bytes = sent.chain(queued).sum();
+        let answered_for = self.untaken.iter().filter(|sent| sent.held.is_some());
+        self.answered_for = answered_for.count();
     }
 
     pub(super) fn recount(&mut self) {

@@ -1,12 +1,15 @@
 //! What a client was given: how it is asked what it has taken, and what its answer settles.
 
-use bytes::Bytes;
 use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
 use waxwing_xmpp::sm::TooHigh;
 
 use super::batch::Source;
 use super::queue::{Inner, Probe, Sent};
 use super::{Held, Origin, Outbox};
+use crate::clock::Timestamp;
+use crate::deliver::is_same;
 
 /// Messages given and not shown to be taken from which the client is asked without a pause.
 const PROBE_NOW_MESSAGES: usize = 64;
@@ -31,6 +34,25 @@ pub struct Taken {
     pub rows: Vec<TakenRow>,
     /// Whose acknowledgements waited for it.
     pub origins: Vec<Origin>,
+    /// Messages that are being stored: their rows are to go.
+    pub late: Vec<Bytes>,
+}
+
+/// A message that lives in memory only, and has for a while.
+pub struct Late {
+    /// The message as delivered.
+    pub stanza: Bytes,
+    /// When the server received it.
+    pub received: Timestamp,
+    /// Whose acknowledgement waits for it.
+    pub origin: Option<Origin>,
+}
+
+impl Late {
+    /// Whether it is the message with these very bytes.
+    pub(crate) fn is(&self, stanza: &Bytes) -> bool {
+        is_same(&self.stanza, stanza)
+    }
 }
 
 /// A mailbox row that was taken.
@@ -42,25 +64,39 @@ pub struct TakenRow {
     pub bytes: u32,
     /// Whether it is to be removed.
     pub brief: bool,
+    /// Whether it stands for all rows before it.
+    pub in_order: bool,
 }
 
 impl Taken {
-    /// Whether nothing was.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.rows.is_empty() && self.origins.is_empty()
-    }
-
     fn of(inner: &mut Inner, count: usize) -> Taken {
         let mut taken = Taken::default();
         for _ in 0..count {
-            match inner.pop_untaken().map(|sent| sent.held) {
-                Some(Some(Held::Row {
-                    id, bytes, brief, ..
-                })) => taken.rows.push(TakenRow { id, bytes, brief }),
-                Some(Some(Held::Live { origin, .. })) => taken.origins.extend(origin),
-                Some(None) => {}
-                None => break,
+            let Some(Sent { stanza, held }) = inner.pop_untaken() else {
+                break;
+            };
+            match held {
+                Some(Held::Row {
+                    id,
+                    bytes,
+                    brief,
+                    in_order,
+                    ..
+                }) => taken.rows.push(TakenRow {
+                    id,
+                    bytes,
+                    brief,
+                    in_order,
+                }),
+                Some(Held::Live {
+                    origin, storing, ..
+                }) => {
+                    taken.origins.extend(origin);
+                    if storing {
+                        taken.late.push(stanza);
+                    }
+                }
+                None => {}
             }
         }
         taken
@@ -130,21 +166,75 @@ impl Outbox {
         let mut inner = self.inner.lock();
         self.detached.store(true, Ordering::Release);
         // What need not be kept is still written to the ending stream.
-        let mut rest = std::collections::VecDeque::new();
-        for mut waiting in std::mem::take(&mut inner.queue) {
-            if matches!(waiting.source, Source::Held(_)) {
-                inner.note(&mut waiting);
-            } else {
-                rest.push_back(waiting);
-            }
-        }
-        inner.queue = rest;
+        inner.queue = inner.end_queue();
         inner.recount();
+        inner.wake_successors();
         inner.held_bytes = 0;
         inner.answered_for = 0;
         let given = std::mem::take(&mut inner.untaken);
-        let held = |Sent { stanza, held }| Some((stanza, held?));
+        // What is being stored is for the mailbox to give.
+        let held = |Sent { stanza, held }| match held? {
+            Held::Live { storing: true, .. } => None,
+            held => Some((stanza, held)),
+        };
         given.into_iter().filter_map(held).collect()
+    }
+
+    /// Messages that were received before a moment and live in memory only; they count as being
+    /// stored from here on. And whether there are later ones.
+    pub fn take_late(&self, before: Timestamp) -> (Vec<Late>, bool) {
+        let (mut late, mut is_more) = (Vec::new(), false);
+        self.inner.lock().each_held(|stanza, held| {
+            let Held::Live {
+                received,
+                origin,
+                storing,
+                ..
+            } = held
+            else {
+                return;
+            };
+            if *storing {
+                return;
+            }
+            if received.0 > before.0 {
+                is_more = true;
+                return;
+            }
+            *storing = true;
+            late.push(Late {
+                stanza: stanza.clone(),
+                received: *received,
+                origin: origin.clone(),
+            });
+        });
+        (late, is_more)
+    }
+
+    /// A message that was being stored is that row now, or `None`: could not be. True: it is held
+    /// here.
+    pub fn late_stored(&self, message: &Bytes, row: Option<i64>) -> bool {
+        let mut found = false;
+        self.inner.lock().each_held(|stanza, held| {
+            let Held::Live { storing, .. } = held else {
+                return;
+            };
+            if !is_same(stanza, message) {
+                return;
+            }
+            found = true;
+            *storing = false;
+            if let Some(id) = row {
+                *held = Held::Row {
+                    id,
+                    bytes: u32::try_from(stanza.len()).unwrap_or(u32::MAX),
+                    brief: true,
+                    in_order: false,
+                    directed: false,
+                };
+            }
+        });
+        found
     }
 
     /// Whether it holds messages that were not shown to be taken.
@@ -162,10 +252,10 @@ impl Outbox {
         }
     }
 
-    /// A row that was queued could not be committed: it is not written.
+    /// A row that was queued could not be committed: what waits for it is not written.
     pub fn withdraw(&self, row: i64) {
         let mut inner = self.inner.lock();
-        inner.queue.retain(|waiting| waiting.row() != Some(row));
+        inner.queue.retain(|waiting| waiting.gate != row);
         inner.recount();
         inner.wake();
     }

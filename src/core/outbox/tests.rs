@@ -20,6 +20,7 @@ fn live() -> Held {
         received: Timestamp(0),
         arrivals: 0,
         origin: None,
+        storing: false,
     }
 }
 
@@ -28,6 +29,7 @@ fn row(id: i64) -> Held {
         id,
         bytes: 1,
         brief: false,
+        in_order: true,
         directed: false,
     }
 }

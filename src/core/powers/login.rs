@@ -6,6 +6,7 @@ use minidom::Element;
 use waxwing_xmpp::sasl::{Failure, Offer, TokenMechanism, TokenProof};
 
 use super::{Boxed, Extension};
+use crate::accounts::Credential;
 use crate::db::DbError;
 use crate::exchange::Exchange;
 use crate::session::Session;
@@ -22,21 +23,24 @@ pub trait Inline: Extension {
 
     /// Takes its element out of a `<bind/>` request once the session is bound. The XML returned
     /// goes into `<bound/>`.
-    fn bound<'a>(
-        &'a self,
-        exchange: &'a Arc<Exchange>,
-        session: &'a Arc<Session>,
-        request: &'a Element,
-    ) -> Boxed<'a, Option<String>>;
+    fn bound(
+        &self,
+        exchange: &Exchange,
+        session: &Arc<Session>,
+        request: &Element,
+    ) -> Option<String> {
+        let _ = (exchange, session, request);
+        None
+    }
 
     /// What is added to every `<bound/>`, asked for or not, as XML.
     fn always<'a>(
         &'a self,
-        exchange: &'a Arc<Exchange>,
-        session: &'a Arc<Session>,
-    ) -> Boxed<'a, Option<String>> {
+        exchange: &'a Exchange,
+        session: &'a Session,
+    ) -> Option<Boxed<'a, Option<String>>> {
         let _ = (exchange, session);
-        Box::pin(std::future::ready(None))
+        None
     }
 }
 
@@ -58,6 +62,8 @@ pub struct Readmitted {
     pub mechanism: TokenMechanism,
     /// The token, unless it was given up with this login.
     pub token: Option<String>,
+    /// What is stored of the account's password, where the token was given up for another.
+    pub credential: Option<Credential>,
     /// Whether the token is so old that the client is to get another.
     pub is_due: bool,
 }
@@ -74,6 +80,8 @@ pub struct TokenRequest<'a> {
     pub offer: &'a Offer,
     /// If a token let it in.
     pub readmitted: Option<&'a Readmitted>,
+    /// If a password let it in: what that was checked with.
+    pub credential: Option<&'a Credential>,
 }
 
 /// May let a client in by a token that it was given at an earlier login (XEP-0484).

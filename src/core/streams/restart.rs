@@ -8,13 +8,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use waxwing_xmpp::{Jid, Stanza};
 
-use super::Stream;
-use crate::account::{Available, Bound, Drain};
+use crate::account::{Available, Bound};
 use crate::binding::UserAgent;
 use crate::clock::Timestamp;
 use crate::db::{DbError, Row, Statement, Value};
 use crate::exchange::Exchange;
-use crate::outbox::{Asleep, Outbox};
+use crate::outbox::{Asleep, Outbox, Unacknowledged};
+use crate::position::Position;
 use crate::presence::priority;
 use crate::session::{Session, SessionRef};
 
@@ -25,34 +25,43 @@ const UNACKNOWLEDGED: &str = "unacknowledged";
 const WAITING: &str = "waiting";
 const DIRECTED: &str = "directed";
 
-/// What belongs to a stream: its kind, the mailbox row, the stanza or the address.
-type Part = (&'static str, Option<i64>, Bytes);
+/// Kind of a mailbox row that is to be given by name.
+const NAMED: &str = "named";
+
+/// What belongs to a stream: its kind, and the stanza, the row or the address.
+type Part = (&'static str, Unacknowledged);
 
 impl Exchange {
     /// Writes down the streams that sleep, when nothing else happens any more. Returns how many.
     pub async fn save_streams(&self) -> Result<usize, DbError> {
-        let sleeping: Vec<(i64, Arc<Session>, u64)> = (self.streams.0.lock().iter())
-            .filter(|(_, stream)| stream.session.outbox.is_asleep())
-            .map(|(id, stream)| (*id, Arc::clone(&stream.session), stream.max))
-            .collect();
+        let streams: Vec<(i64, Arc<Session>)> = {
+            let streams = self.streams.0.lock();
+            let known = streams.iter();
+            known
+                .map(|(id, session)| (*id, Arc::clone(session)))
+                .collect()
+        };
         let mut statements = Vec::new();
-        for (id, session, max) in &sleeping {
-            session.all_settled().await;
-            statements.extend(written(*id, session, *max));
+        let mut count = 0;
+        for (id, session) in &streams {
+            session.settled().await;
+            let written = written(*id, session);
+            count += usize::from(!written.is_empty());
+            statements.extend(written);
             if statements.len() >= BATCH {
                 self.database.batch(std::mem::take(&mut statements)).await?;
             }
         }
         self.database.batch(statements).await?;
-        Ok(sleeping.len())
+        Ok(count)
     }
 
     /// Takes up the streams that an earlier process wrote down. Returns how many.
     pub async fn load_streams(self: &Arc<Self>) -> Result<usize, DbError> {
         const STREAMS: &str = "SELECT id, account, resource, secret, agent_id, software, device, \
             lang, max, handled, acknowledged, cursor, interested, presence, presence_at, copied FROM stream";
-        const PARTS: &str =
-            "SELECT stream, kind, mailbox, body FROM stream_part ORDER BY stream, place";
+        const PARTS: &str = "SELECT stream, kind, mailbox, size, brief, in_order, body FROM stream_part \
+             ORDER BY stream, place";
         let mut parts: HashMap<i64, Vec<Row>> = HashMap::new();
         for row in self.database.query(PARTS, Vec::new()).await? {
             parts.entry(row.int(0)?).or_default().push(row);
@@ -68,17 +77,23 @@ impl Exchange {
         Ok(count)
     }
 
-    /// False: its account is gone.
+    /// False: its account is gone, or may not log in.
     async fn load_stream(self: &Arc<Self>, row: &Row, parts: Vec<Row>) -> Result<bool, DbError> {
-        let Some(account) = self.account(row.text(1)?).await? else {
+        let account = self.account(row.text(1)?).await?;
+        let Some(account) = account.filter(|account| !account.is_disabled()) else {
             return Ok(false);
         };
         let Ok(jid) = account.jid.with_resource_tolerant(row.text(2)?) else {
             return Ok(false);
         };
-        let (asleep, directed) = read_parts(row, parts)?;
+        let Parts {
+            asleep,
+            directed,
+            named,
+        } = read_parts(row, parts)?;
+        let max = Duration::from_secs(u64::try_from(row.int(8)?).unwrap_or(0));
         let outbox = Outbox::new(self.settings.load().outbox_bytes);
-        outbox.restore(asleep);
+        outbox.restore(asleep, max, self.clock.elapsed());
         let session = Arc::new(Session::new(
             SessionRef {
                 node: 1,
@@ -105,20 +120,13 @@ impl Exchange {
             presence,
             interested: row.int(12)? != 0,
             directed,
-            draining: None,
-            handed: cursor,
-            cursor,
+            position: Position::at(cursor),
             session: Arc::clone(&session),
         };
-        bound.set_draining(Some(Drain { after: cursor }));
+        let takes = bound.takes_bare();
+        bound.reposition(|position| position.begin(named, takes));
         account.lock().sessions.push(bound);
-        let max = u64::try_from(row.int(8)?).unwrap_or(0);
-        let stream = Stream {
-            session,
-            max,
-            ends: Some(self.clock.elapsed() + Duration::from_secs(max)),
-        };
-        self.streams.0.lock().insert(row.int(0)?, stream);
+        self.streams.0.lock().insert(row.int(0)?, session);
         Ok(true)
     }
 
@@ -150,34 +158,55 @@ fn user_agent(row: &Row) -> Result<Option<Box<UserAgent>>, DbError> {
     Ok(is_known.then(|| Box::new(agent)))
 }
 
-fn read_parts(row: &Row, parts: Vec<Row>) -> Result<(Asleep, Vec<Jid>), DbError> {
-    let mut asleep = Asleep {
-        acknowledged: u32::try_from(row.int(10)?).unwrap_or(0),
-        ..Asleep::default()
+/// What is read of a stream besides its row.
+struct Parts {
+    asleep: Asleep,
+    directed: Vec<Jid>,
+    named: Vec<i64>,
+}
+
+fn read_parts(row: &Row, rows: Vec<Row>) -> Result<Parts, DbError> {
+    let mut parts = Parts {
+        asleep: Asleep {
+            acknowledged: u32::try_from(row.int(10)?).unwrap_or(0),
+            ..Asleep::default()
+        },
+        directed: Vec::new(),
+        named: Vec::new(),
     };
-    let mut directed = Vec::new();
-    for part in parts {
-        let (mailbox, body) = (part.opt_int(2)?, part.blob(3)?);
-        match part.text(1)? {
-            UNACKNOWLEDGED => asleep.untaken.push((mailbox, body)),
-            WAITING => asleep.queue.push(body),
+    for part in rows {
+        let body = part.blob(6)?;
+        match (part.text(1)?, part.opt_int(2)?) {
+            (UNACKNOWLEDGED, Some(id)) => parts.asleep.untaken.push(Unacknowledged::Row {
+                id,
+                bytes: u32::try_from(part.int(3)?).unwrap_or(u32::MAX),
+                brief: part.bool(4)?,
+                in_order: part.bool(5)?,
+            }),
+            (UNACKNOWLEDGED, None) => {
+                parts.asleep.untaken.push(Unacknowledged::Stanza(body));
+            }
+            (WAITING, _) => parts.asleep.queue.push(body),
+            (NAMED, Some(id)) => parts.named.push(id),
             _ => {
                 let address = String::from_utf8_lossy(&body);
-                directed.extend(Jid::parse_tolerant(&address).ok());
+                parts.directed.extend(Jid::parse_tolerant(&address).ok());
             }
         }
     }
-    Ok((asleep, directed))
+    Ok(parts)
 }
 
 /// The statements for one stream; none if its session has ended.
-fn written(id: i64, session: &Session, max: u64) -> Vec<Statement> {
+fn written(id: i64, session: &Session) -> Vec<Statement> {
     const STREAM: &str = "INSERT INTO stream (id, account, resource, secret, agent_id, software, \
         device, lang, max, handled, acknowledged, cursor, interested, presence, presence_at, copied) \
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
-    const PART: &str = "INSERT INTO stream_part (stream, place, kind, mailbox, body) \
-                        VALUES (?1, ?2, ?3, ?4, ?5)";
-    let asleep = session.outbox.asleep();
+    const PART: &str = "INSERT INTO stream_part (stream, place, kind, mailbox, size, brief, in_order, \
+                        body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    let Some((asleep, max)) = session.outbox.asleep() else {
+        return Vec::new();
+    };
     let mut state = session.account.lock();
     let Some(bound) = state.bound(session.reference) else {
         return Vec::new();
@@ -193,10 +222,10 @@ fn written(id: i64, session: &Session, max: u64) -> Vec<Statement> {
         agent.software.into(),
         agent.device.into(),
         session.lang.as_deref().into(),
-        i64::try_from(max).unwrap_or(i64::MAX).into(),
+        i64::try_from(max.as_secs()).unwrap_or(i64::MAX).into(),
         session.handled().into(),
         asleep.acknowledged.into(),
-        bound.cursor.into(),
+        bound.position.cursor().into(),
         bound.interested.into(),
         presence
             .map(|presence| presence.stanza.bytes().clone())
@@ -204,23 +233,46 @@ fn written(id: i64, session: &Session, max: u64) -> Vec<Statement> {
         presence.map_or(0, |presence| presence.received.0).into(),
         session.is_copied().into(),
     ];
-    let unacknowledged = asleep.untaken.into_iter();
-    let unacknowledged = unacknowledged.map(|(row, stanza)| (UNACKNOWLEDGED, row, stanza));
-    let waiting = asleep
-        .queue
-        .into_iter()
-        .map(|stanza| (WAITING, None, stanza));
-    let address = |jid: &Jid| Bytes::copy_from_slice(jid.as_str().as_bytes());
-    let directed: Vec<Part> = (bound.directed.iter())
-        .map(|jid| (DIRECTED, None, address(jid)))
-        .collect();
-    let parts = unacknowledged.chain(waiting).chain(directed);
-    let part = |(place, (kind, row, body)): (i64, Part)| {
+    let stanza = |kind, stanza| (kind, Unacknowledged::Stanza(stanza));
+    let named = |row: &i64| {
+        let row = Unacknowledged::Row {
+            id: *row,
+            bytes: 0,
+            brief: false,
+            in_order: false,
+        };
+        (NAMED, row)
+    };
+    let mut parts: Vec<Part> = Vec::new();
+    parts.extend(
+        asleep
+            .untaken
+            .into_iter()
+            .map(|part| (UNACKNOWLEDGED, part)),
+    );
+    parts.extend(asleep.queue.into_iter().map(|body| stanza(WAITING, body)));
+    parts.extend(bound.position.named().iter().map(named));
+    let addresses = bound.directed.iter().map(Jid::as_str);
+    let addresses = addresses.map(|jid| Bytes::copy_from_slice(jid.as_bytes()));
+    parts.extend(addresses.map(|body| stanza(DIRECTED, body)));
+    let part = |(place, (kind, part)): (i64, Part)| {
+        let (row, bytes, brief, in_order, body) = match part {
+            Unacknowledged::Stanza(body) => (None, 0, false, false, body),
+            Unacknowledged::Row {
+                id,
+                bytes,
+                brief,
+                in_order,
+            } => (Some(id), bytes, brief, in_order, Bytes::new()),
+        };
         let values: Vec<Value> = vec![
             id.into(),
             place.into(),
             kind.into(),
             row.into(),
+            bytes.into(),
+            brief.into(),
+            in_order.into(),
             body.into(),
         ];
         Statement::new(PART, values)

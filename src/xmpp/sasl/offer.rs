@@ -37,29 +37,33 @@ impl Offer {
     }
 
     /// The stream features of RFC 6120 §6.4.1, XEP-0388 and XEP-0440: `<mechanisms/>`,
-    /// `<authentication/>` with what `inline` holds (XML), and `<sasl-channel-binding/>` where it
-    /// applies. Empty without mechanisms.
+    /// `<authentication/>` with what `inline` holds (XML) unless that is `None`, and
+    /// `<sasl-channel-binding/>` where it applies. Empty without mechanisms.
     #[must_use]
-    pub fn features_xml(&self, inline: &str) -> String {
+    pub fn features_xml(&self, inline: Option<&str>) -> String {
         if self.advertised().next().is_none() {
             return String::new();
         }
         let mechanisms = self.mechanism_list_xml();
-        let bindings = self.channel_binding_xml();
+        let authentication = inline.map(|inline| {
+            let ns = ns::SASL2;
+            format!(
+                "<authentication xmlns='{ns}'>{mechanisms}<inline>{inline}</inline></authentication>"
+            )
+        });
         format!(
-            "<mechanisms xmlns='{}'>{mechanisms}</mechanisms>\
-             <authentication xmlns='{}'>{mechanisms}<inline>{inline}</inline></authentication>\
-             {bindings}",
+            "<mechanisms xmlns='{}'>{mechanisms}</mechanisms>{}{}",
             ns::SASL,
-            ns::SASL2
+            authentication.unwrap_or_default(),
+            self.channel_binding_xml()
         )
     }
 
-    /// The data of a channel binding of this stream, if it has that.
+    /// The data of a channel binding of this stream, if it has that and a client may use it.
     #[must_use]
     pub fn binding(&self, kind: ChannelBinding) -> Option<&[u8]> {
         let found = self.bindings.iter().find(|(offered, _)| *offered == kind);
-        found.map(|(_, data)| &**data)
+        found.filter(|_| self.has_plus()).map(|(_, data)| &**data)
     }
 
     /// The `<mechanism/>` elements, the same in both profiles.

@@ -12,16 +12,19 @@ pub const MAX_PAYLOAD_BYTES: usize = 4096;
 /// when it is a single `=`.
 pub fn decode_payload(text: &str) -> Result<Option<Vec<u8>>, Failure> {
     match text {
-        "" => return Ok(None),
-        "=" => return Ok(Some(Vec::new())),
-        _ if text.len() > MAX_PAYLOAD_BYTES.div_ceil(3) * 4 => {
-            return Err(Failure::MalformedRequest);
-        }
-        _ => {}
+        "" => Ok(None),
+        "=" => Ok(Some(Vec::new())),
+        text => decode(text).map(Some),
+    }
+}
+
+/// Reads base64 in which nothing is special, and an empty text is empty data.
+pub(super) fn decode(text: &str) -> Result<Vec<u8>, Failure> {
+    if text.len() > MAX_PAYLOAD_BYTES.div_ceil(3) * 4 {
+        return Err(Failure::MalformedRequest);
     }
     STANDARD
         .decode(text)
-        .map(Some)
         .map_err(|_| Failure::IncorrectEncoding)
 }
 

@@ -1,10 +1,9 @@
 //! The two ways in which an exchange is written on a stream: RFC 6120 §6, and XEP-0388 (SASL2).
 //! The messages of the mechanisms are the same in both.
 
-use base64::{Engine, engine::general_purpose::STANDARD};
 use minidom::Element;
 
-use super::{Failure, MAX_PAYLOAD_BYTES, decode_payload, encode_payload};
+use super::{Failure, decode_payload, encode_payload, payload};
 use crate::ns;
 
 /// A profile of SASL.
@@ -89,18 +88,13 @@ impl Profile {
 /// XEP-0388 §2.2: an empty element is an empty message, and `=` nothing special. The examples there
 /// have white space around the data, which it discourages and does not forbid.
 fn decode(text: &str) -> Result<Vec<u8>, Failure> {
-    let text = text.trim_ascii();
-    if text.len() > MAX_PAYLOAD_BYTES.div_ceil(3) * 4 {
-        return Err(Failure::MalformedRequest);
-    }
-    STANDARD
-        .decode(text)
-        .map_err(|_| Failure::IncorrectEncoding)
+    payload::decode(text.trim_ascii())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sasl::MAX_PAYLOAD_BYTES;
 
     fn element(xml: &str) -> Element {
         crate::dom::parse(xml.as_bytes()).unwrap()

@@ -162,7 +162,7 @@ fn features() {
         ..offer()
     };
     assert_eq!(
-        offer.features_xml("<bind xmlns='urn:xmpp:bind:0'/>"),
+        offer.features_xml(Some("<bind xmlns='urn:xmpp:bind:0'/>")),
         "<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>\
          <mechanism>SCRAM-SHA-1-PLUS</mechanism><mechanism>SCRAM-SHA-1</mechanism>\
          <mechanism>PLAIN</mechanism></mechanisms>\
@@ -178,6 +178,11 @@ fn features() {
         bindings: Vec::new(),
         ..offer.clone()
     };
+    assert_eq!(
+        unbound.features_xml(None),
+        "<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>\
+         <mechanism>SCRAM-SHA-1</mechanism><mechanism>PLAIN</mechanism></mechanisms>"
+    );
     assert_eq!(unbound.channel_binding_xml(), "");
     assert_eq!(
         unbound.mechanism_list_xml(),
@@ -188,7 +193,7 @@ fn features() {
             mechanisms: Vec::new(),
             ..offer
         }
-        .features_xml("<bind xmlns='urn:xmpp:bind:0'/>"),
+        .features_xml(Some("<bind xmlns='urn:xmpp:bind:0'/>")),
         ""
     );
 }

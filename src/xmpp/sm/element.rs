@@ -39,7 +39,13 @@ impl Request {
         match element.name() {
             // By far the most frequent; it has nothing to read.
             "r" => return Some(Request::Ask),
-            "a" | "enable" | "resume" => {}
+            // Nearly as frequent, and written in one way by nearly everybody.
+            "a" => {
+                if let Some(h) = plain_count(element.as_xml()) {
+                    return Some(Request::Acknowledge(h));
+                }
+            }
+            "enable" | "resume" => {}
             _ => return Some(Request::Malformed),
         }
         Some(Self::of(&element.to_element()))
@@ -66,6 +72,26 @@ impl Request {
             _ => Request::Malformed,
         }
     }
+}
+
+/// The `h` of an `<a/>` with two attributes; `None`: it is to be read with more care.
+fn plain_count(xml: &str) -> Option<u32> {
+    let mut quoted = xml.split(['\'', '"']);
+    let (first, one, second, other) = (
+        quoted.next()?,
+        quoted.next()?,
+        quoted.next()?,
+        quoted.next()?,
+    );
+    if quoted.next()?.trim() != "/>" {
+        return None;
+    }
+    let h = match (first.trim(), second.trim()) {
+        ("<a xmlns=", "h=") => other,
+        ("<a h=", "xmlns=") => one,
+        _ => return None,
+    };
+    h.parse().ok()
 }
 
 /// `<r/>`

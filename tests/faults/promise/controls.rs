@@ -83,7 +83,6 @@ fn a_crash(lie: Lie) -> Outcome<Verdict> {
     }
     stage.fleet.talk(false);
     stage.fault(Fault::Kill)?;
-    proxy(&stage)?.hold(false);
     stage.finish()
 }
 

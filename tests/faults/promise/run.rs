@@ -37,6 +37,8 @@ pub fn trials() -> Vec<Trial> {
     ];
     if Disk::can_be_mounted() {
         trials.push(trial("the_promise_is_kept_on_a_full_disk", 12, 5, &DISK));
+    } else {
+        eprintln!("faults::promise: no full disk, this user may not mount a file system");
     }
     trials
 }
@@ -226,6 +228,8 @@ impl Stage {
         self.fleet.server(None);
         if let Some(proxy) = &self.proxy {
             proxy.server(None);
+            // What it held is gone with the connections; what comes next is for the next server.
+            proxy.hold(false);
         }
         Ok(())
     }

@@ -80,8 +80,13 @@ fn wish(with: Option<&str>, max: usize, start: &Start) -> Wish {
     Wish::of(&xml.parse::<Element>().unwrap()).unwrap()
 }
 
+fn begun(wish: &Wish, room: usize) -> Walk {
+    let reader = Jid::parse("juliet@x/balcony").unwrap();
+    Walk::new(wish, &Jid::parse(OWNER).unwrap(), &reader, room)
+}
+
 fn page(archive: &[Entry], wish: &Wish, room: usize) -> Page {
-    let mut walk = Walk::new(wish, OWNER, room);
+    let mut walk = begun(wish, room);
     while let Some(limit) = walk.asks_for() {
         let rows = read(archive, &walk.filter, walk.is_backwards, limit);
         walk.take(rows);
@@ -201,7 +206,7 @@ fn a_page_ends_where_there_is_no_room_and_holds_one_at_least() {
 fn a_search_for_a_full_address_gives_up_some_time() {
     let archive = archive(LOOKED_AT as i64 + 1000);
     let nobody = wish(Some("romeo@x/nowhere"), 10, &Start::First);
-    let mut walk = Walk::new(&nobody, OWNER, usize::MAX);
+    let mut walk = begun(&nobody, usize::MAX);
     while let Some(limit) = walk.asks_for() {
         let rows = read(&archive, &walk.filter, walk.is_backwards, limit);
         walk.take(rows);
@@ -235,4 +240,21 @@ fn messages_to_oneself_are_found_by_the_own_address_alone() {
     assert!(!test("juliet@x").passes(&others) && !test("juliet@x/balcony").passes(&others));
     assert!(test("romeo@x").passes(&others) && test("romeo@x/orchard").passes(&others));
     assert!(!test("romeo@x/street").passes(&others));
+}
+
+/// An address may be a thousand characters that each take six bytes when they are written.
+#[test]
+fn the_addresses_around_a_result_count() {
+    let archive = archive(20);
+    let all = wish(None, 10, &Start::First);
+    let one = archive[0].row().body.len() + AROUND;
+    let ended = |resource: &str| {
+        let reader = Jid::parse(&format!("juliet@x/{resource}")).unwrap();
+        let owner = Jid::parse(OWNER).unwrap();
+        let mut walk = Walk::new(&all, &owner, &reader, 8 * one);
+        walk.take(archive.iter().map(Entry::row).collect());
+        walk.page().unwrap().rows.len()
+    };
+    let (short, long) = (ended("b"), ended(&"&".repeat(1000)));
+    assert!(short > 3 && long == 1, "{short} and {long}");
 }

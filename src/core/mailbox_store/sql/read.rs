@@ -14,7 +14,7 @@ pub(in super::super) const BEYOND: &str =
 
 /// Count and bytes of one kind between two ids, the second included.
 pub(in super::super) const USAGE: &str =
-    "SELECT count(*), coalesce(sum(size), 0) FROM message_index
+    "SELECT count(*), CAST(coalesce(sum(size), 0) AS BIGINT) FROM message_index
      WHERE account = ?1 AND kind = ?2 AND id > ?3 AND id <= ?4";
 
 pub(in super::super) const FORWARDS: &str = "SELECT id, size FROM message_index
@@ -74,6 +74,9 @@ macro_rules! owned {
 
 pub(in super::super) const FIND: &str = owned!("WHERE m.id = ?1");
 
+pub(in super::super) const NEWEST_ROWS: &str =
+    owned!("WHERE m.id < ?1 ORDER BY m.id DESC LIMIT ?2");
+
 pub(in super::super) const OLDER: &str = owned!("WHERE m.id < ?1 ORDER BY m.id LIMIT ?2");
 
 /// What is owed and acknowledged by no device, over all accounts: count, bytes, lowest id. Goes from
@@ -96,4 +99,4 @@ pub(in super::super) const TOTAL: &str = "WITH RECURSIVE owner (account) AS (
              AND m.id > coalesce((SELECT d.cursor FROM device d
                                   WHERE d.account = m.recipient AND d.key = ''), 0)
      )
-     SELECT count(*), coalesce(sum(size), 0), min(id) FROM owed";
+     SELECT count(*), CAST(coalesce(sum(size), 0) AS BIGINT), min(id) FROM owed";

@@ -22,15 +22,17 @@ fn unnamed(key: &str, cursor: i64, seen_at_ms: i64) -> Device {
 async fn a_cursor_never_goes_back() {
     let directory = TempDir::new().unwrap();
     let (database, mailbox) = open(directory.path(), 10).await;
-    mailbox.advance(1, "phone", 5, 100).await.unwrap();
-    mailbox.advance(1, "phone", 3, 200).await.unwrap();
-    mailbox.advance(1, "", 7, 50).await.unwrap();
-    mailbox.advance(1, "", 6, 40).await.unwrap();
-    mailbox.advance(2, "phone", 1, 1).await.unwrap();
-    let expected = vec![unnamed("", 7, 50), unnamed("phone", 5, 200)];
+    mailbox.advance(1, 7, 50).await.unwrap();
+    mailbox.advance(1, 6, 40).await.unwrap();
+    let phone = device("phone", 5, 100);
+    mailbox.register_device(1, &phone).await.unwrap();
+    let again = device("phone", 3, 200);
+    mailbox.register_device(1, &again).await.unwrap();
+    mailbox.acknowledge(1, "phone", 4, 300).await.unwrap();
+    mailbox.advance(2, 1, 1).await.unwrap();
+    let expected = vec![unnamed("", 7, 50), device("phone", 5, 200)];
     assert_eq!(mailbox.devices(1).await, Ok(expected));
-    mailbox.forget_device(1, "phone").await.unwrap();
-    assert_eq!(mailbox.devices(1).await, Ok(vec![unnamed("", 7, 50)]));
+    assert_eq!(mailbox.devices(2).await, Ok(vec![unnamed("", 1, 1)]));
     assert_eq!(mailbox.devices(3).await, Ok(vec![]));
     database.close().await;
 }
@@ -49,7 +51,6 @@ async fn a_registered_device_takes_its_account_along() {
         .await
         .unwrap();
     mailbox.acknowledge(1, "phone", 8, 40).await.unwrap();
-    mailbox.acknowledge(1, "unknown", 8, 40).await.unwrap();
     let expected = vec![
         unnamed("", 9, 20),
         device("desk", 9, 30),
@@ -69,24 +70,71 @@ async fn a_registered_device_takes_its_account_along() {
     database.close().await;
 }
 
+async fn keys(mailbox: &Mailbox) -> Vec<String> {
+    let devices = mailbox.devices(1).await.unwrap().into_iter();
+    devices.map(|device| device.key).collect()
+}
+
+/// Those seen longest ago go, as many as there are too many, the one that logs in last of all.
 #[tokio::test]
 async fn devices_are_few() {
     let directory = TempDir::new().unwrap();
     let (database, mailbox) = open(directory.path(), 10).await;
+    let register = async |n: i64, seen| {
+        let device = device(&format!("{n:03}"), n, seen);
+        mailbox.register_device(1, &device).await.unwrap();
+    };
     for n in 0..100 {
-        let key = format!("{n:03}");
-        if n % 2 == 0 {
-            mailbox
-                .register_device(1, &device(&key, n, n))
-                .await
-                .unwrap();
-        } else {
-            mailbox.advance(1, &key, n, n).await.unwrap();
-        }
+        register(n, n).await;
+        let known = keys(&mailbox).await;
+        assert_eq!(known.len(), 1 + MAX_DEVICES.min(n as usize + 1));
+        assert_eq!(
+            (&*known[0], &*known[1]),
+            ("", &*format!("{:03}", (n - 31).max(0)))
+        );
     }
+    register(0, 1).await;
+    assert_eq!(keys(&mailbox).await[1..3], ["000", "069"]);
+    register(100, 100).await;
+    assert_eq!(keys(&mailbox).await[1..3], ["069", "070"]);
+    database.close().await;
+}
+
+#[tokio::test]
+async fn of_devices_seen_at_the_same_moment_one_goes() {
+    let directory = TempDir::new().unwrap();
+    let (database, mailbox) = open(directory.path(), 10).await;
+    for n in 0..=MAX_DEVICES {
+        let device = device(&format!("{n:03}"), 1, 10);
+        mailbox.register_device(1, &device).await.unwrap();
+    }
+    let known = keys(&mailbox).await;
+    assert_eq!(known.len(), 1 + MAX_DEVICES);
+    assert_eq!(known[1..3], ["001", "002"]);
+    database.close().await;
+}
+
+#[tokio::test]
+async fn a_device_that_was_forgotten_while_it_was_connected_is_known_again() {
+    let directory = TempDir::new().unwrap();
+    let (database, mailbox) = open(directory.path(), 10).await;
+    let last = MAX_DEVICES as i64;
+    for n in 0..=last {
+        let device = device(&format!("{n:03}"), 1, n);
+        mailbox.register_device(1, &device).await.unwrap();
+    }
+    assert_eq!(keys(&mailbox).await[1], "001");
+    mailbox.acknowledge(1, "000", 9, last + 1).await.unwrap();
     let devices = mailbox.devices(1).await.unwrap();
-    assert_eq!(devices.len(), 1 + MAX_DEVICES);
-    assert_eq!((&*devices[0].key, &*devices[1].key), ("", "068"));
+    assert_eq!(devices[0], unnamed("", 9, last + 1));
+    assert_eq!(devices[1], unnamed("000", 9, last + 1));
+    let other = device("desk", 9, last + 2);
+    mailbox.register_device(1, &other).await.unwrap();
+    let known = keys(&mailbox).await;
+    assert_eq!(
+        (known.len(), &*known[1], &*known[2]),
+        (1 + MAX_DEVICES, "000", "003")
+    );
     database.close().await;
 }
 
@@ -108,8 +156,6 @@ async fn a_device_that_is_not_seen_is_forgotten() {
         .register_device(1, &device("desk", 1, month + 1))
         .await
         .unwrap();
-    let keys: Vec<_> = mailbox.devices(1).await.unwrap();
-    let keys: Vec<&str> = keys.iter().map(|device| &*device.key).collect();
-    assert_eq!(keys, ["", "desk"]);
+    assert_eq!(keys(&mailbox).await, ["", "desk"]);
     database.close().await;
 }

@@ -264,13 +264,14 @@ async fn change(database: &Database, mailbox: &Mailbox, list: &mut List, step: S
             share,
         } => {
             let to = list.id_at_share(share);
-            let cursor = list.cursors.entry((account, key)).or_default();
-            *cursor = to.max(*cursor);
-            drop(mailbox.advance(account, key, to, list.now));
-        }
-        Step::Forget { account, key } => {
-            list.cursors.remove(&(account, key));
-            drop(mailbox.forget_device(account, key));
+            for key in key.into_iter().chain([""]) {
+                let cursor = list.cursors.entry((account, key)).or_default();
+                *cursor = to.max(*cursor);
+            }
+            drop(match key {
+                Some(key) => mailbox.acknowledge(account, key, to, list.now),
+                None => mailbox.advance(account, to, list.now),
+            });
         }
         Step::Look(question) => look(database, mailbox, list, &question).await,
         Step::Settle | Step::Append(_) | Step::Reopen | Step::Kill => settle(database).await,

@@ -121,14 +121,14 @@ async fn an_account_goes_and_others_keep_their_copies() {
         put(&mailbox, chat(1, 2, "from 1"));
         put(&mailbox, chat(2, 1, "from 2"));
     }
-    mailbox.advance(1, "phone", 1, 1).await.unwrap();
-    mailbox.advance(2, "phone", 1, 1).await.unwrap();
+    mailbox.acknowledge(1, "phone", 1, 1).await.unwrap();
+    mailbox.acknowledge(2, "phone", 1, 1).await.unwrap();
     mailbox.remove_account(1).await.unwrap();
     assert_eq!(mailbox.usage(1, 0).await, Ok(Usage::default()));
     assert_eq!(archive(&mailbox, 1).await, [""; 0]);
     assert_eq!(mailbox.recent_sent(1, 0, 10).await, Ok(vec![]));
     assert_eq!(mailbox.devices(1).await, Ok(vec![]));
-    assert_eq!(mailbox.devices(2).await.unwrap().len(), 1);
+    assert_eq!(mailbox.devices(2).await.unwrap().len(), 2);
     assert_eq!(mailbox.usage(2, 0).await.unwrap().count, 650 + 1300);
     assert_eq!(archive(&mailbox, 2).await.len(), 2600);
     assert_eq!(rows(&database).await, 650 + 2600);
@@ -149,7 +149,7 @@ async fn the_sweep_says_what_was_not_delivered() {
         ..chat(1, 2, "filed")
     };
     put(&mailbox, filed);
-    mailbox.advance(2, "", ids[0], 0).await.unwrap();
+    mailbox.advance(2, ids[0], 0).await.unwrap();
     let expired = mailbox.expired(1001, 10).await.unwrap();
     let undelivered: Vec<bool> = expired.iter().map(|owned| owned.undelivered).collect();
     assert_eq!(undelivered, [false, true, false]);

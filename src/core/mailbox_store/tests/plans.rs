@@ -4,7 +4,7 @@
 use super::*;
 use crate::db::Value;
 
-const ALL: [(&str, &str); 31] = [
+const ALL: [(&str, &str); 32] = [
     ("state", sql::STATE),
     ("newest", sql::NEWEST),
     ("beyond", sql::BEYOND),
@@ -18,6 +18,7 @@ const ALL: [(&str, &str); 31] = [
     ("bodies", sql::BODIES),
     ("sent", sql::SENT),
     ("find", sql::FIND),
+    ("newest rows", sql::NEWEST_ROWS),
     ("older", sql::OLDER),
     ("set state", sql::SET_STATE),
     ("index in", sql::INDEX_IN),

@@ -85,6 +85,7 @@ impl World {
             ids,
             epoch: 1,
             streams: waxwing_core::streams::Streams::default(),
+            watched: waxwing_core::deliver::Watched::default(),
         });
         World {
             exchange,

@@ -6,11 +6,10 @@ use std::mem;
 use minidom::Element;
 
 use super::{DRAINED, Person, Phase, What};
+use crate::harness::accounts::{Account, registration};
 use crate::harness::login::header;
 use crate::harness::sasl::{self, Scram};
 use crate::harness::xml::{BIND, CLIENT, SASL, SM, STREAM, StreamReader, show};
-
-const REGISTER: &str = "jabber:iq:register";
 
 impl Person {
     /// One step on the way to a session.
@@ -64,14 +63,12 @@ impl Person {
     }
 
     fn register(&mut self) {
-        let text = format!(
-            "<iq type='set' id='register' to='{}'><query xmlns='{REGISTER}'>\
-             <username>{}</username><password>{}</password></query></iq>",
-            self.domain,
-            self.user,
-            self.password()
-        );
-        self.put(&text);
+        let account = Account {
+            user: self.user.clone(),
+            domain: self.domain.clone(),
+            password: self.password(),
+        };
+        self.put(&registration(&account));
     }
 
     fn password(&self) -> String {

@@ -23,15 +23,12 @@ pub(super) enum Step {
     Expire {
         count: usize,
     },
-    /// Moves a cursor to some share (of 8) of all rows.
+    /// Moves the cursor of an account, and of a device if one is named, to some share (of 8) of all
+    /// rows.
     Advance {
         account: i64,
-        key: &'static str,
+        key: Option<&'static str>,
         share: usize,
-    },
-    Forget {
-        account: i64,
-        key: &'static str,
     },
     Settle,
     /// Closes and opens again.
@@ -119,15 +116,14 @@ fn question() -> impl Strategy<Value = Question> {
 
 pub(super) fn step() -> impl Strategy<Value = Step> {
     let account = || 1..=LOCAL;
-    let key = || prop_oneof![Just(""), Just("phone"), Just("desk")];
+    let key = prop::option::of(prop_oneof![Just("phone"), Just("desk")]);
     prop_oneof![
         60 => message().prop_map(Step::Append),
         8 => (account(), 1..4usize).prop_map(|(account, stride)| Step::Remove { account, stride }),
         1 => account().prop_map(|account| Step::RemoveAccount { account }),
         2 => (0..10usize).prop_map(|count| Step::Expire { count }),
-        6 => (account(), key(), 0..9usize)
+        6 => (account(), key, 0..9usize)
             .prop_map(|(account, key, share)| Step::Advance { account, key, share }),
-        1 => (account(), key()).prop_map(|(account, key)| Step::Forget { account, key }),
         8 => Just(Step::Settle),
         2 => Just(Step::Reopen),
         2 => Just(Step::Kill),

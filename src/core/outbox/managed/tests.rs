@@ -1,0 +1,213 @@
+use std::task::Waker;
+
+use waxwing_xmpp::Stanza;
+
+use super::*;
+use crate::clock::Timestamp;
+use crate::outbox::{Push, Wake};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn stanza(id: usize) -> Stanza {
+    let xml = format!("<iq id='{id}' type='result'/>");
+    Stanza::parse(Bytes::from(xml)).unwrap()
+}
+
+fn row(id: i64, in_order: bool) -> Held {
+    Held::Row {
+        id,
+        bytes: 7,
+        brief: false,
+        in_order,
+        directed: false,
+    }
+}
+
+fn written_up_to(outbox: &Outbox, committed: i64) -> Vec<String> {
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut all = Vec::new();
+    while let Poll::Ready(Wake::Bytes(batch)) = outbox.poll_take(&mut cx, 64, || committed) {
+        let pieces = batch.into_iter();
+        all.extend(pieces.map(|piece| String::from_utf8_lossy(&piece).into_owned()));
+    }
+    all
+}
+
+fn written(outbox: &Outbox) -> usize {
+    written_up_to(outbox, i64::MAX).len()
+}
+
+fn managed() -> Outbox {
+    let outbox = Outbox::new(10_000);
+    outbox.manage(Some(HOUR));
+    outbox
+}
+
+fn attach(outbox: &Outbox) -> bool {
+    let mut cx = Context::from_waker(Waker::noop());
+    outbox.poll_attach(&mut cx).is_ready()
+}
+
+#[test]
+fn nothing_leaves_before_its_row_is_committed() {
+    let outbox = Outbox::new(10_000);
+    outbox.push(&stanza(1));
+    outbox.push_held(&stanza(2), row(10, true));
+    outbox.push(&stanza(3));
+    outbox.push_copy(&stanza(4), &stanza(4), 11);
+    assert_eq!(written_up_to(&outbox, 9).len(), 1);
+    assert_eq!(written_up_to(&outbox, 9).len(), 0);
+    assert_eq!(written_up_to(&outbox, 10).len(), 2);
+    outbox.withdraw(11);
+    assert_eq!(written(&outbox), 0);
+    assert_eq!(outbox.queued_bytes(), 0);
+}
+
+#[test]
+fn what_was_given_before_it_was_enabled_does_not_count() {
+    let outbox = Outbox::new(10_000);
+    outbox.push_held(&stanza(1), row(1, true));
+    written(&outbox);
+    outbox.manage(None);
+    assert!(outbox.acknowledged(1).is_err());
+    outbox.push(&stanza(2));
+    written(&outbox);
+    let taken = outbox.acknowledged(1).unwrap();
+    assert_eq!(taken.rows.iter().map(|row| row.id).collect::<Vec<_>>(), [1]);
+    assert!(!outbox.is_resumable());
+}
+
+#[test]
+fn a_stream_goes_on_where_it_broke() {
+    let outbox = managed();
+    outbox.push(&stanza(1));
+    outbox.push_held(&stanza(2), row(2, true));
+    outbox.push_held(&stanza(3), row(3, false));
+    outbox.push(&stanza(4));
+    assert_eq!(written(&outbox), 4);
+    outbox.push_held(&stanza(5), row(5, false));
+    outbox.push(&stanza(6));
+    let broken = outbox.sleep(Duration::ZERO);
+    assert_eq!(broken.lost, [5]);
+    assert!(broken.live.is_empty() && broken.directed.is_empty());
+    assert_eq!(outbox.asleep_until(), Some(HOUR));
+    outbox.push(&stanza(7));
+    assert!(attach(&outbox));
+    let (taken, rows) = outbox.resume(1).unwrap();
+    assert!(taken.rows.is_empty());
+    assert_eq!(rows, [(2, true), (3, false)]);
+    let again = written_up_to(&outbox, i64::MAX);
+    let expected = ["id='4'", "id='6'", "id='7'"];
+    assert_eq!(again.len(), 3);
+    assert!(
+        again
+            .iter()
+            .zip(expected)
+            .all(|(piece, id)| piece.contains(id))
+    );
+    // From here on it counts from the client's own count.
+    assert!(outbox.acknowledged(4).is_ok());
+    assert!(outbox.acknowledged(5).is_err());
+}
+
+#[test]
+fn what_lived_in_memory_becomes_a_row_or_nothing() {
+    let outbox = managed();
+    let live = || Held::Live {
+        received: Timestamp(0),
+        arrivals: 0,
+        origin: None,
+        storing: false,
+    };
+    for id in 1..=3 {
+        outbox.push_held(&stanza(id), live());
+    }
+    written(&outbox);
+    outbox.push_held(&stanza(4), live());
+    let broken = outbox.sleep(Duration::ZERO);
+    let places: Vec<_> = broken.live.iter().map(|(place, ..)| *place).collect();
+    assert_eq!(places, [Some(0), Some(1), Some(2), None]);
+    outbox.settle_broken(1, row(20, true));
+    assert!(attach(&outbox));
+    let (taken, rows) = outbox.resume(1).unwrap();
+    assert!(taken.rows.is_empty());
+    assert_eq!(rows, [(20, true)]);
+    // What could not be stored is not sent as an empty stanza.
+    assert_eq!(written(&outbox), 0);
+    assert!(outbox.acknowledged(2).is_err());
+}
+
+#[test]
+fn a_client_that_acknowledges_nothing_is_sent_so_much_and_no_more() {
+    let outbox = Outbox::new(1000);
+    outbox.manage(Some(HOUR));
+    let mut count = 0;
+    while outbox.push(&stanza(1)) == Push::Queued {
+        written(&outbox);
+        count += 1;
+        assert!(count < 10_000);
+    }
+    assert!(outbox.is_detached());
+}
+
+#[test]
+fn what_is_sent_again_does_not_fill_the_queue() {
+    let outbox = Outbox::new(1000);
+    outbox.manage(Some(HOUR));
+    for id in 0..100 {
+        assert_eq!(outbox.push(&stanza(id)), Push::Queued);
+        written(&outbox);
+    }
+    outbox.sleep(Duration::ZERO);
+    assert!(attach(&outbox));
+    outbox.resume(0).unwrap();
+    assert_eq!(outbox.push(&stanza(100)), Push::Queued);
+    assert_eq!(written(&outbox), 101);
+    // And the bound is the old one again.
+    let mut count = 0;
+    while outbox.push(&stanza(1)) == Push::Queued {
+        count += 1;
+    }
+    assert!(count < 40, "{count}");
+}
+
+#[test]
+fn one_owner_at_a_time_and_none_after_the_end() {
+    let outbox = managed();
+    assert!(!attach(&outbox), "it has an owner");
+    let mut cx = Context::from_waker(Waker::noop());
+    let wake = outbox.poll_take(&mut cx, 64, || i64::MAX);
+    assert!(matches!(wake, Poll::Ready(Wake::Replaced)));
+    outbox.sleep(Duration::ZERO);
+    assert!(attach(&outbox));
+    assert!(!outbox.expire(HOUR * 2), "it has an owner");
+    outbox.sleep(HOUR);
+    assert!(!outbox.expire(HOUR + Duration::from_secs(1)));
+    assert!(outbox.expire(HOUR * 2));
+    assert!(attach(&outbox) && outbox.is_detached());
+    assert_eq!(outbox.asleep(), None);
+}
+
+#[test]
+fn a_restart_changes_nothing() {
+    let outbox = managed();
+    outbox.push(&stanza(1));
+    outbox.push_held(&stanza(2), row(2, true));
+    written(&outbox);
+    outbox.acknowledged(1).unwrap();
+    let presence = Stanza::parse(Bytes::from_static(b"<presence from='a@b/c'/>")).unwrap();
+    outbox.push(&presence);
+    outbox.push(&presence);
+    outbox.sleep(Duration::ZERO);
+    let (asleep, max) = outbox.asleep().unwrap();
+    let restored = Outbox::new(10_000);
+    restored.restore(asleep.clone(), max, HOUR);
+    assert_eq!(restored.asleep(), Some((asleep, HOUR)));
+    assert_eq!(restored.asleep_until(), Some(HOUR * 2));
+    // What could be thinned can be still.
+    restored.set_inactive(true);
+    assert_eq!(written(&restored), 0);
+    restored.set_inactive(false);
+    assert!(attach(&restored));
+    assert_eq!(restored.resume(1).unwrap().1, [(2, true)]);
+}

@@ -1,0 +1,212 @@
+//! How far a session has got with the rows of its account's mailbox, as a value.
+//!
+//! Rows are given in order, by handing each new one at once or page by page. Some come out of
+//! order: what is for this resource although the session does not take what else waits, and what
+//! another session left behind. Those do not move the cursor, and are not given a second time when
+//! the pages reach them.
+
+/// Rows that are remembered as given out of order; beyond, the oldest may come twice.
+const MAX_AHEAD: usize = 1024;
+
+/// Rows given by name in one go.
+const NAMED: usize = 64;
+
+/// See the [module](self).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Position {
+    /// Every row up to here that is owed to the device was given, or need not be.
+    handed: i64,
+    /// Every row up to here was acknowledged.
+    cursor: i64,
+    /// Rows that were given out of order, ascending.
+    ahead: Vec<i64>,
+    /// What is being given from the mailbox. Boxed: nearly always nothing.
+    drain: Option<Box<Drain>>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Drain {
+    /// Rows to be given by name, before the pages.
+    named: Vec<i64>,
+    /// Whether the pages behind `handed` follow.
+    pages: bool,
+}
+
+/// When a session gets a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handing {
+    /// At once. `in_order`: its acknowledgement covers every row before it.
+    Now {
+        /// See the variant.
+        in_order: bool,
+    },
+    /// From the mailbox.
+    Later,
+}
+
+/// What a session that is being drained gets next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// These rows.
+    Named(Vec<i64>),
+    /// A page of the rows behind this one.
+    Page(i64),
+}
+
+impl Position {
+    /// The position of a device that has acknowledged everything up to `cursor`.
+    #[must_use]
+    pub fn at(cursor: i64) -> Self {
+        Position {
+            handed: cursor,
+            cursor,
+            ..Position::default()
+        }
+    }
+
+    /// The row up to which the client has acknowledged.
+    #[must_use]
+    pub fn cursor(&self) -> i64 {
+        self.cursor
+    }
+
+    /// The row up to which nothing is left to give.
+    #[must_use]
+    pub fn handed(&self) -> i64 {
+        self.handed
+    }
+
+    /// Rows that are to be given by name.
+    #[must_use]
+    pub fn named(&self) -> &[i64] {
+        self.drain.as_ref().map_or(&[], |drain| &drain.named)
+    }
+
+    /// Whether rows are being given from the mailbox.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.drain.is_some()
+    }
+
+    /// A row is for the session. `is_gapless`: whether it has been given everything before it, or
+    /// takes whatever comes for the account.
+    pub fn hand(&mut self, row: i64, is_gapless: bool) -> Handing {
+        if let Some(drain) = &mut self.drain {
+            // The pages will come to it.
+            if !(drain.pages && row > self.handed) {
+                name(&mut drain.named, row);
+            }
+            return Handing::Later;
+        }
+        let in_order = is_gapless && row > self.handed;
+        if in_order {
+            self.handed = row;
+        } else {
+            self.remember(row);
+        }
+        Handing::Now { in_order }
+    }
+
+    /// Begins to give what waits: rows by name, and the pages if `pages` says so.
+    pub fn begin(&mut self, named: impl IntoIterator<Item = i64>, pages: bool) {
+        let mut drain = self.drain.take().unwrap_or_default();
+        let new = named.into_iter();
+        new.for_each(|row| name(&mut drain.named, row));
+        drain.pages |= pages;
+        if drain.pages || !drain.named.is_empty() {
+            self.drain = Some(drain);
+        }
+    }
+
+    /// The session takes no more of what comes for the account: what is its own by name stays.
+    pub fn pause(&mut self) {
+        if let Some(drain) = &mut self.drain {
+            drain.pages = false;
+        }
+        self.drain.take_if(|drain| drain.named.is_empty());
+    }
+
+    /// What is to be given next; `None`: nothing is.
+    #[must_use]
+    pub fn next(&self) -> Option<Next> {
+        let drain = self.drain.as_ref()?;
+        if !drain.named.is_empty() {
+            let named = drain.named.iter().take(NAMED);
+            return Some(Next::Named(named.copied().collect()));
+        }
+        Some(Next::Page(self.handed))
+    }
+
+    /// These rows were given by name, as far as they are still there.
+    pub fn gave_named(&mut self, rows: &[i64]) {
+        for row in rows {
+            self.remember(*row);
+        }
+        if let Some(drain) = &mut self.drain {
+            drain.named.retain(|named| !rows.contains(named));
+        }
+        self.drain
+            .take_if(|drain| drain.named.is_empty() && !drain.pages);
+    }
+
+    /// The pages have come to a row. True: it is to be given now, for it was not before.
+    pub fn reached(&mut self, row: i64) -> bool {
+        self.handed = self.handed.max(row);
+        self.ahead.binary_search(&row).is_err()
+    }
+
+    /// The pages have come to their end; `newest` is the newest row of the mailbox.
+    pub fn finish(&mut self, newest: i64) {
+        self.handed = self.handed.max(newest);
+        if let Some(drain) = &mut self.drain {
+            drain.pages = false;
+        }
+        self.drain.take_if(|drain| drain.named.is_empty());
+    }
+
+    /// Rows that were given are lost: they may come again.
+    pub fn forget(&mut self, rows: &[i64]) {
+        self.ahead.retain(|row| !rows.contains(row));
+    }
+
+    /// The session has a row already, which became one only now.
+    pub fn note(&mut self, row: i64) {
+        self.remember(row);
+    }
+
+    /// The client has acknowledged a row that it was given in order.
+    pub fn acknowledged(&mut self, row: i64) {
+        self.cursor = self.cursor.max(row);
+        self.handed = self.handed.max(self.cursor);
+        let cursor = self.cursor;
+        self.ahead.retain(|ahead| *ahead > cursor);
+    }
+
+    /// The connection broke: what was given and not acknowledged is to be given again. `lost` are
+    /// rows that were to come out of order.
+    pub fn rewind(&mut self, lost: impl IntoIterator<Item = i64>, takes: bool) {
+        self.handed = self.cursor;
+        self.begin(lost, takes);
+    }
+
+    fn remember(&mut self, row: i64) {
+        if let Err(at) = self.ahead.binary_search(&row)
+            && row > self.cursor
+        {
+            self.ahead.insert(at, row);
+            if self.ahead.len() > MAX_AHEAD {
+                self.ahead.remove(0);
+            }
+        }
+    }
+}
+
+/// Adds a row to those that are given by name; beyond the bound it is left to the next login.
+fn name(named: &mut Vec<i64>, row: i64) {
+    if named.len() < MAX_AHEAD && !named.contains(&row) {
+        named.push(row);
+    }
+}
+
+#[cfg(test)]
+mod tests;
