@@ -226,8 +226,7 @@ impl<'a> Delivery<'a> {
             }
             let handed = match verdict {
                 Verdict::Resource => target.is_some_and(|session| {
-                    let session: Vec<_> = session.into_iter().collect();
-                    self.hand_to(&session, stanza, received, origin, kept)
+                    self.hand_to(session.as_slice(), stanza, received, origin, kept)
                 }),
                 Verdict::Available => {
                     let takers = self.takers(|_| true);

@@ -78,9 +78,11 @@ impl Delivery<'_> {
         kept: Kept,
     ) -> Receipt {
         // One that sleeps will find it in the mailbox; the others have it at once.
-        let (resource, asleep): (Vec<_>, Vec<_>) =
-            (resource.into_iter()).partition(|session| session.outbox.asleep_until().is_none());
-        let resource = resource.into_iter().next();
+        let is_asleep = |session: &Arc<Session>| session.outbox.asleep_until().is_some();
+        let (resource, asleep) = match resource {
+            Some(session) if is_asleep(&session) => (None, Some(session)),
+            resource => (resource, None),
+        };
         let directed = resource.is_some();
         let mut flags = Flags::INCOMING;
         if directed {
@@ -95,17 +97,19 @@ impl Delivery<'_> {
             Ok(row) => row,
             Err(error) => return Receipt::Bounced(error),
         };
-        let sessions = match &resource {
-            Some(session) => vec![Arc::clone(session)],
-            None => {
-                let is_other = |bound: &Bound| {
-                    let mut asleep = asleep.iter();
-                    asleep.all(|asleep| asleep.reference != bound.session.reference)
-                };
-                let mut takers = self.takers(is_other);
-                takers.extend(asleep);
-                takers
-            }
+        let mut takers = Vec::new();
+        if !directed {
+            let is_other = |bound: &Bound| {
+                let mut asleep = asleep.iter();
+                asleep.all(|asleep| asleep.reference != bound.session.reference)
+            };
+            takers = self.takers(is_other);
+            takers.extend(asleep);
+        }
+        let sessions = if directed {
+            resource.as_slice()
+        } else {
+            &takers
         };
         if self.state.sessions.is_empty() {
             return row.receipt();
@@ -115,10 +119,10 @@ impl Delivery<'_> {
             let exchange = self.exchange;
             stanza = exchange.stamp_stored(stanza, self.account, row.id);
         }
-        for session in &sessions {
+        for session in sessions {
             self.hand_row(session, &stanza, row, directed, is_gapless);
         }
-        self.copy_received(&sessions, &stanza, Some(row));
+        self.copy_received(sessions, &stanza, Some(row));
         row.receipt()
     }
 
