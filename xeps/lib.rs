@@ -8,6 +8,7 @@ pub mod rfc_3921_session;
 pub mod rfc_6121_roster;
 pub mod xep_0012_last_activity;
 pub mod xep_0030_disco;
+pub mod xep_0045_muc;
 pub mod xep_0059_rsm;
 pub mod xep_0077_register;
 pub mod xep_0082_date_time;
