@@ -97,6 +97,7 @@ pub fn powers() -> Powers {
         copy: vec![carbons.clone()],
         archive: Some(preferences.clone()),
         attend: vec![last.clone(), fast.clone(), preferences.clone()],
+        serve: Vec::new(),
         describe: vec![contact],
         answer: vec![
             session.clone(),
