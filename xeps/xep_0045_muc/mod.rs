@@ -4,6 +4,7 @@
 
 pub mod affiliation;
 pub mod config;
+pub mod config_form;
 pub mod effect;
 
 /// The namespace of entering a room.
