@@ -7,6 +7,7 @@ pub mod config;
 pub mod config_form;
 pub mod effect;
 pub mod history;
+pub mod info;
 pub mod register_form;
 pub mod voice_form;
 
