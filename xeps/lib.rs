@@ -6,6 +6,7 @@
 pub mod elsewhere;
 pub mod rfc_3921_session;
 pub mod rfc_6121_roster;
+pub mod xep_0004_data_forms;
 pub mod xep_0012_last_activity;
 pub mod xep_0030_disco;
 pub mod xep_0045_muc;

@@ -11,7 +11,8 @@ use waxwing_xmpp::dom::escape_attr;
 use waxwing_xmpp::stanza::{Children, Strip};
 use waxwing_xmpp::{Jid, Stanza};
 
-const NS: &str = "urn:xmpp:sid:0";
+/// The namespace of the ids.
+pub const NS: &str = "urn:xmpp:sid:0";
 
 /// See the [module](self).
 pub struct StanzaIds;

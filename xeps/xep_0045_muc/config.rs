@@ -26,6 +26,45 @@ pub enum PrivateMessages {
     Nobody,
 }
 
+impl Whois {
+    /// As it is written.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Whois::Moderators => "moderators",
+            Whois::Anyone => "anyone",
+        }
+    }
+
+    /// As it is read; `None`: it is neither.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Whois> {
+        let all = [Whois::Moderators, Whois::Anyone];
+        all.into_iter().find(|known| known.as_str() == name)
+    }
+}
+
+impl PrivateMessages {
+    /// As it is written.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            PrivateMessages::Anyone => "anyone",
+            PrivateMessages::Participants => "participants",
+            PrivateMessages::Moderators => "moderators",
+            PrivateMessages::Nobody => "none",
+        }
+    }
+
+    /// As it is read; `None`: it is none of them.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<PrivateMessages> {
+        use PrivateMessages::{Anyone, Moderators, Nobody, Participants};
+        let all = [Anyone, Participants, Moderators, Nobody];
+        all.into_iter().find(|known| known.as_str() == name)
+    }
+}
+
 /// What the owners of a room decide.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {

@@ -4,7 +4,12 @@
 
 pub mod affiliation;
 pub mod config;
+pub mod config_form;
 pub mod effect;
+pub mod history;
+pub mod info;
+pub mod register_form;
+pub mod voice_form;
 
 /// The namespace of entering a room.
 pub const MUC: &str = "http://jabber.org/protocol/muc";
