@@ -13,7 +13,10 @@ pub fn element(room: i64, since: Option<i64>, until: i64) -> String {
     let since = since.map_or_else(String::new, |since| {
         format!(" since='{}'", version(room, since))
     });
-    format!("<mav xmlns='{NS}'{since} until='{}'/>", version(room, until))
+    format!(
+        "<mav xmlns='{NS}'{since} until='{}'/>",
+        version(room, until)
+    )
 }
 
 /// A version as clients know it. A room that was made anew begins with others.

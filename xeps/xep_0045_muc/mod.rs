@@ -9,6 +9,7 @@ pub mod effect;
 pub mod history;
 pub mod info;
 pub mod register_form;
+pub mod room;
 pub mod voice_form;
 
 /// The namespace of entering a room.

@@ -22,7 +22,10 @@ impl Room {
                 .map(Element::text)
                 .unwrap_or_default()
         };
-        let (reason, password) = (self.reason(&text("reason"))?, self.reason(&text("password"))?);
+        let (reason, password) = (
+            self.reason(&text("reason"))?,
+            self.reason(&text("password"))?,
+        );
         let mut inner = String::new();
         push_text(&mut inner, "password", &password);
         push_text(&mut inner, "reason", &reason);

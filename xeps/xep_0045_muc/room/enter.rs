@@ -37,7 +37,11 @@ impl Room {
         let told = self.synchronize(from, id.as_deref(), wish)?;
         // Everybody else, and its user's other clients, see it first (§7.2.2).
         let occupant = self.occupants.get(index);
-        let others: Vec<Jid> = occupant.sessions().filter(|s| *s != from).cloned().collect();
+        let others: Vec<Jid> = occupant
+            .sessions()
+            .filter(|s| *s != from)
+            .cloned()
+            .collect();
         let is_shown = self.is_shown(occupant.role);
         let told_others = self.tell(&Told::of(self, occupant), Some(index), &others, is_shown);
         Ok(told_others.into_iter().chain(told).collect())
@@ -91,7 +95,13 @@ impl Room {
     }
 
     /// Lets a session in, to its user's occupant of that nickname if there is one.
-    pub(super) fn take_seat(&mut self, from: &Jid, nick: &str, payload: &str, role: Option<Role>) -> usize {
+    pub(super) fn take_seat(
+        &mut self,
+        from: &Jid,
+        nick: &str,
+        payload: &str,
+        role: Option<Role>,
+    ) -> usize {
         if let Some(index) = self.occupants.of_nick(nick) {
             self.seat(index, from, payload);
             return index;

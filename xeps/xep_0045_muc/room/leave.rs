@@ -72,8 +72,7 @@ impl Room {
             ..Told::gone(self, &before)
         };
         let is_shown = removed == Removed::Last && self.is_shown(before.role);
-        let mut effects: Vec<Effect> =
-            self.tell(&told, None, own, is_shown).into_iter().collect();
+        let mut effects: Vec<Effect> = self.tell(&told, None, own, is_shown).into_iter().collect();
         if removed == Removed::Shown {
             effects.extend(self.announce(index));
         }
@@ -96,8 +95,7 @@ impl Room {
             ..Told::gone(self, &occupant)
         };
         let is_shown = self.is_shown(occupant.role);
-        let mut effects: Vec<Effect> =
-            self.tell(&told, None, &own, is_shown).into_iter().collect();
+        let mut effects: Vec<Effect> = self.tell(&told, None, &own, is_shown).into_iter().collect();
         effects.extend(own.into_iter().map(|session| Effect::Left { session }));
         effects
     }

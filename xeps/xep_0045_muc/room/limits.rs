@@ -161,7 +161,9 @@ mod tests {
         };
         let mut bucket = Bucket::default();
         let mut taken = 0;
-        for at in [0, 0, 0, 0, 499, 500, 999, 1000, 10_000, 10_000, 10_000, 10_000] {
+        for at in [
+            0, 0, 0, 0, 499, 500, 999, 1000, 10_000, 10_000, 10_000, 10_000,
+        ] {
             let now = Timestamp(at);
             if bucket.has_room(rate, now) {
                 bucket.take(rate, now);

@@ -173,30 +173,27 @@ impl Members {
             .map(|known| (&known.jid, known.affiliation))
     }
 
-    /// The users whose affiliation changed after a version, oldest change first, and all that have
-    /// one if nothing is given.
-    pub(super) fn since(&self, version: Option<i64>) -> Vec<(&Jid, Affiliation)> {
-        let mut changed: Vec<&Known> = self
+    /// The users whose affiliation changed after a version, and all that have one if nothing is
+    /// given, with the version of the change, in its order.
+    pub(super) fn since(&self, version: Option<i64>) -> Vec<(&Jid, Affiliation, i64)> {
+        let is_asked = |known: &&Known| match version {
+            Some(version) => known.version > version,
+            None => known.affiliation != Affiliation::None,
+        };
+        let mut changed: Vec<_> = self
             .known
             .iter()
-            .filter(|known| match version {
-                Some(version) => known.version > version,
-                None => known.affiliation != Affiliation::None,
-            })
+            .filter(is_asked)
+            .map(|known| (&known.jid, known.affiliation, known.version))
             .collect();
-        changed.sort_by_key(|known| known.version);
-        let pair = |known: &'_ Known| known.affiliation;
+        changed.sort_by_key(|(_, _, version)| *version);
         changed
-            .into_iter()
-            .map(|known| (&known.jid, pair(known)))
-            .collect()
     }
 }
 
 impl Known {
     fn new(jid: Jid, member: Member) -> Known {
-        let is_plain =
-            member.nick.is_empty() && member.reason.is_empty() && member.hats.is_empty();
+        let is_plain = member.nick.is_empty() && member.reason.is_empty() && member.hats.is_empty();
         let extra = (!is_plain).then(|| {
             Box::new(Extra {
                 look: look(&member.nick),
@@ -275,6 +272,6 @@ mod tests {
         assert!(members.remembers(4));
         let changed = members.since(Some(members.version() - 1));
         let last = jid(&format!("u{REMEMBERED}@x"));
-        assert_eq!(changed, [(&last, Affiliation::None)]);
+        assert_eq!(changed, [(&last, Affiliation::None, members.version())]);
     }
 }

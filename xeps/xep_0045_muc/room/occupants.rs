@@ -121,10 +121,6 @@ impl Occupants {
         self.0.iter()
     }
 
-    pub(super) fn iter_mut(&mut self) -> std::slice::IterMut<'_, Occupant> {
-        self.0.iter_mut()
-    }
-
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }

@@ -103,7 +103,9 @@ impl Room {
 
     /// The bare JIDs of owners, admins and members.
     pub fn member_jids(&self) -> impl Iterator<Item = &Jid> {
-        self.members.with(Affiliation::is_member).map(|(jid, _)| jid)
+        self.members
+            .with(Affiliation::is_member)
+            .map(|(jid, _)| jid)
     }
 
     /// The bare JIDs of owners.

@@ -10,8 +10,8 @@ use crate::xep_0045_muc::USER;
 use crate::xep_0045_muc::affiliation::{Affiliation, Role};
 use crate::xep_0045_muc::config::Whois;
 use crate::xep_0045_muc::effect::{Effect, Spread};
+use crate::xep_0463_affiliation_versions as versions;
 use crate::{xep_0317_hats as hats, xep_0421_occupant_ids as occupant_ids};
-use crate::{xep_0463_affiliation_versions as versions};
 
 /// The variants of one [`Spread`] at most: an index is one byte.
 const MOST_VARIANTS: usize = 256;

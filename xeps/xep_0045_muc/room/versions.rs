@@ -31,11 +31,7 @@ impl Room {
         if !self.may_list(from.bare(), Affiliation::Member) {
             let mut error = String::new();
             StanzaError::forbidden().write_xml(&mut error);
-            return Ok(vec![send(own_message(
-                &self.jid,
-                " type='error'",
-                &error,
-            )?)]);
+            return Ok(vec![send(own_message(&self.jid, " type='error'", &error)?)]);
         }
         let since = asked
             .attr("since")
@@ -45,25 +41,33 @@ impl Room {
             return Ok(Vec::new());
         }
         let items = self.changes_for(from, since);
-        let mut effects = Vec::new();
-        // A list of nobody is an answer, too. The parts of one answer say the same of it.
+        // A list of nobody is an answer, too. Each part goes on where the one before ended.
         let parts = items.len().div_ceil(ITEMS).max(1);
+        let mut since = since;
+        let mut effects = Vec::new();
         for part in 0..parts {
-            let items = items.iter().skip(part * ITEMS).take(ITEMS);
-            let items: String = items.map(String::as_str).collect();
-            let mav = versions::element(self.id, since, self.members.version());
+            let items = &items[part * ITEMS..items.len().min((part + 1) * ITEMS)];
+            let until = match items.last() {
+                Some((_, version)) if part + 1 < parts => *version,
+                _ => self.members.version(),
+            };
+            let mav = versions::element(self.id, since, until);
+            let items: String = items.iter().map(|(item, _)| item.as_str()).collect();
             let x = format!("<x xmlns='{USER}'>{mav}{items}</x>");
             effects.push(send(own_message(&self.jid, "", &x)?));
+            since = Some(until);
         }
         Ok(effects)
     }
 
-    /// Items for those users whose affiliation the recipient may know; of the others it is told,
-    /// after a version that it has, that they have none that it may know.
-    fn changes_for(&self, from: &Jid, since: Option<i64>) -> Vec<String> {
+    /// Items for those users whose affiliation the recipient may know, with the versions of their
+    /// changes; of the others it is told, after a version that it has, that they have none that it
+    /// may know.
+    fn changes_for(&self, from: &Jid, since: Option<i64>) -> Vec<(String, i64)> {
         let mut items = Vec::new();
-        for (jid, affiliation) in self.members.since(since) {
-            let may_know = affiliation == Affiliation::None || self.may_list(from.bare(), affiliation);
+        for (jid, affiliation, version) in self.members.since(since) {
+            let may_know =
+                affiliation == Affiliation::None || self.may_list(from.bare(), affiliation);
             let affiliation = match (may_know, since) {
                 (true, _) => affiliation,
                 (false, Some(_)) => Affiliation::None,
@@ -73,7 +77,7 @@ impl Room {
             push_attribute(&mut item, "affiliation", affiliation.as_str());
             push_attribute(&mut item, "jid", jid.as_str());
             item.push_str("/>");
-            items.push(item);
+            items.push((item, version));
         }
         items
     }
