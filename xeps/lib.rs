@@ -23,11 +23,15 @@ pub mod xep_0202_time;
 pub mod xep_0203_delay;
 pub mod xep_0280_carbons;
 pub mod xep_0313_mam;
+pub mod xep_0317_hats;
 pub mod xep_0334_hints;
 pub mod xep_0352_client_state;
 pub mod xep_0359_stanza_ids;
+pub mod xep_0421_occupant_ids;
 pub mod xep_0424_retraction;
+pub mod xep_0425_moderation;
 pub mod xep_0441_preferences;
+pub mod xep_0463_affiliation_versions;
 pub mod xep_0478_limits;
 pub mod xep_0484_fast;
 

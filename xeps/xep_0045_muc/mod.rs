@@ -9,6 +9,7 @@ pub mod effect;
 pub mod history;
 pub mod info;
 pub mod register_form;
+pub mod room;
 pub mod store;
 pub mod voice_form;
 

@@ -1,0 +1,116 @@
+//! Creating and configuring a room (§10.1, §10.2), and the request to destroy it (§10.9).
+
+use minidom::Element;
+use waxwing_core::clock::Timestamp;
+use waxwing_core::powers::Verb;
+use waxwing_xmpp::{Jid, StanzaError};
+
+use super::affiliation::Wish;
+use super::invite::address;
+use super::{Answer, Room, State};
+use crate::xep_0004_data_forms::{Form, FormKind, NS as DATA};
+use crate::xep_0045_muc::affiliation::Affiliation;
+use crate::xep_0045_muc::effect::{Change, Effect};
+use crate::xep_0045_muc::{OWNER, config_form};
+
+/// Lists of users in the form, each complete (§10.5, §10.8).
+const LISTS: [(&str, Affiliation); 2] = [
+    ("muc#roomconfig_roomowners", Affiliation::Owner),
+    ("muc#roomconfig_roomadmins", Affiliation::Admin),
+];
+
+impl Room {
+    /// A request with a `<query/>` of muc#owner, from a full JID in the room or not.
+    ///
+    /// # Errors
+    /// `forbidden` but for owners, `not-acceptable` for what the room cannot be; nothing has changed
+    /// then.
+    pub fn owner(&mut self, from: &Jid, verb: Verb, query: &Element, now: Timestamp) -> Answer {
+        let affiliation = self.members.affiliation(from.bare());
+        self.check_open(affiliation)?;
+        if affiliation != Affiliation::Owner {
+            return Err(StanzaError::forbidden().with_text("Only owners may do that"));
+        }
+        if verb == Verb::Get {
+            let form = config_form::form(&self.config, self.limits.max_members);
+            let query = Element::builder("query", OWNER).append(form).build();
+            return Ok((Some(query), Vec::new()));
+        }
+        if let Some(wish) = query.get_child("destroy", OWNER) {
+            return Ok((None, self.destroy(wish)?));
+        }
+        let form = query.get_child("x", DATA);
+        let form = Form::parse(form.ok_or_else(StanzaError::bad_request)?)?;
+        let effects = match form.kind {
+            // §10.1.3: nothing comes of a room that its creator does not want.
+            FormKind::Cancel if self.is_locked() => self.destroyed(None, ""),
+            FormKind::Cancel => Vec::new(),
+            FormKind::Submit => self.configure(from, &form, now)?,
+            FormKind::Form | FormKind::Result => return Err(StanzaError::bad_request()),
+        };
+        Ok((None, effects))
+    }
+
+    fn configure(
+        &mut self,
+        from: &Jid,
+        form: &Form,
+        now: Timestamp,
+    ) -> Result<Vec<Effect>, StanzaError> {
+        let config = config_form::apply(&self.config, form, self.limits.max_members)?;
+        let wishes = self.wishes_of_form(form, config.is_members_only)?;
+        self.check_wishes(from, &wishes)?;
+        if config.max_members < self.config.max_members
+            && self.count_with(&self.after(&wishes)).all > usize::from(config.max_members)
+        {
+            let text = "The room has more members than that";
+            return Err(StanzaError::not_acceptable().with_text(text));
+        }
+        let mut effects = Vec::new();
+        if self.is_locked() {
+            // §10.1.2: from now on others may enter.
+            self.state = State::Open;
+        }
+        // Who becomes an admin by the form is not removed as somebody that is no member.
+        effects.extend(self.change_affiliations(from, &wishes, now));
+        if config != self.config {
+            effects.push(Effect::Save(Change::Configured(Box::new(config.clone()))));
+            effects.extend(self.reconfigure(config));
+        }
+        self.close_if_empty(&mut effects);
+        Ok(effects)
+    }
+
+    /// What the lists of owners and admins in the form mean for those on them, and for those that
+    /// are not any more.
+    fn wishes_of_form(&self, form: &Form, members_only: bool) -> Result<Vec<Wish>, StanzaError> {
+        let mut wishes: Vec<Wish> = Vec::new();
+        for (var, affiliation) in LISTS {
+            if form.get(var).is_none() {
+                continue;
+            }
+            let named = form.values(var).iter().filter(|jid| !jid.trim().is_empty());
+            let named: Vec<Jid> = named
+                .map(|jid| address(Some(jid.trim())))
+                .collect::<Result<_, _>>()?;
+            let below = if members_only {
+                Affiliation::Member
+            } else {
+                Affiliation::None
+            };
+            let struck = self
+                .members
+                .with(|a| a == affiliation)
+                .map(|(jid, _)| jid.clone())
+                .filter(|jid| !named.contains(jid));
+            let struck: Vec<Jid> = struck.collect();
+            wishes.extend(struck.into_iter().map(|jid| Wish::new(jid, below)));
+            let to = |jid| Wish::new(jid, affiliation);
+            // Who is on both lists stays an owner.
+            let is_new = |jid: &Jid| !wishes.iter().any(|w| w.user == *jid && w.to > affiliation);
+            let added: Vec<Wish> = named.into_iter().filter(is_new).map(to).collect();
+            wishes.extend(added);
+        }
+        Ok(wishes)
+    }
+}
