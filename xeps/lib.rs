@@ -10,6 +10,7 @@ pub mod xep_0004_data_forms;
 pub mod xep_0012_last_activity;
 pub mod xep_0030_disco;
 pub mod xep_0045_muc;
+pub mod xep_0050_commands;
 pub mod xep_0059_rsm;
 pub mod xep_0077_register;
 pub mod xep_0082_date_time;

@@ -6,6 +6,7 @@ pub mod affiliation;
 pub mod config;
 pub mod config_form;
 pub mod effect;
+pub mod hat_commands;
 pub mod history;
 pub mod info;
 pub mod register_form;
