@@ -30,6 +30,7 @@ pub mod xep_0334_hints;
 pub mod xep_0352_client_state;
 pub mod xep_0359_stanza_ids;
 pub mod xep_0424_retraction;
+pub mod xep_0433_channel_search;
 pub mod xep_0441_preferences;
 pub mod xep_0478_limits;
 pub mod xep_0484_fast;
