@@ -19,7 +19,7 @@ use crate::session::Session;
 
 pub use archive::{Archive, Copy, Direction};
 pub use login::{Inline, Readmit, Readmitted, TokenLogin, TokenRequest};
-pub use serve::{Serve, Services};
+pub use serve::{Serve, Services, Shelf};
 
 mod archive;
 mod login;

@@ -54,6 +54,8 @@ CREATE TABLE muc_member (
     PRIMARY KEY (room, jid)
 ) WITHOUT ROWID;
 CREATE INDEX muc_member_jid ON muc_member (jid);
+CREATE INDEX muc_forgotten ON muc_member (room, version) WHERE affiliation = 'none' AND nick = ''
+    AND reason = '' AND hats = '';
 
 -- How far each device of a member has acknowledged what was said in a room.
 -- PostgreSQL: without `WITHOUT ROWID`.

@@ -25,9 +25,9 @@ pub use list::{
 /// of accounts, which count from 1, never come so far.
 pub const ROOM_BASE: i64 = 1 << 48;
 
-/// Versions that a room remembers (XEP-0463): of who was forgotten longer ago nobody is told any
-/// more, and the rows go.
-pub const KEPT_VERSIONS: i64 = 1024;
+/// Users of a room that are not known any more, but for the version of that (XEP-0463): the newest
+/// are kept.
+pub const KEPT_FORGOTTEN: i64 = 512;
 
 /// The tables.
 #[must_use]
@@ -116,13 +116,13 @@ fn set_member(id: i64, jid: &Jid, member: &Member) -> Vec<Statement> {
         member.version.into(),
         write_hats(&member.hats).into(),
     ]);
-    let forgotten = member.version.saturating_sub(KEPT_VERSIONS);
     let mut statements = vec![
         Statement::new(sql::SET_MEMBER, row),
         Statement::new(sql::SET_VERSION, vec![id.into(), member.version.into()]),
-        Statement::new(sql::DROP_FORGOTTEN, vec![id.into(), forgotten.into()]),
     ];
     if !member.affiliation.is_member() {
+        let kept = vec![id.into(), KEPT_FORGOTTEN.into()];
+        statements.push(Statement::new(sql::DROP_FORGOTTEN, kept));
         statements.push(Statement::new(sql::DROP_MEMBER_CURSORS, key()));
         statements.push(set_invited(id, jid, Timestamp(0)));
     }

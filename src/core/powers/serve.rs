@@ -64,12 +64,12 @@ pub trait Serve: Extension {
         features: Vec<&'static str>,
     ) -> Boxed<'a, Result<Element, StanzaError>>;
 
-    /// Whose rows the archive of an address is, if the asker may read it.
+    /// The archive of an address, if the asker may read it.
     fn archive<'a>(
         &'a self,
         exchange: &'a Arc<Exchange>,
         query: &'a Query,
-    ) -> Boxed<'a, Result<i64, StanzaError>>;
+    ) -> Boxed<'a, Result<Shelf, StanzaError>>;
 
     /// The server starts: streams of an earlier process have been taken up.
     fn start<'a>(&'a self, exchange: &'a Arc<Exchange>) -> Boxed<'a, Result<(), DbError>>;
@@ -82,6 +82,15 @@ pub trait Serve: Extension {
 
     /// A second has passed.
     fn tick<'a>(&'a self, exchange: &'a Arc<Exchange>) -> Boxed<'a, ()>;
+}
+
+/// The archive of an address that is no account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shelf {
+    /// Whose rows they are.
+    pub owner: i64,
+    /// Whether the asker may know the real JIDs of the authors.
+    pub shows_authors: bool,
 }
 
 /// The domains that are owned, and by whom.

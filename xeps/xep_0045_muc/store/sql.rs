@@ -42,9 +42,11 @@ pub(super) const SET_MEMBER: &str = "INSERT INTO muc_member (room, jid, affiliat
 /// ?1 room, ?2 version.
 pub(super) const SET_VERSION: &str =
     "UPDATE muc_room SET version = ?2 WHERE id = ?1 AND version < ?2";
-/// ?1 room, ?2 the last version of which nobody is told any more.
+/// ?1 room, ?2 how many users without anything are kept.
 pub(super) const DROP_FORGOTTEN: &str = "DELETE FROM muc_member WHERE room = ?1 \
-    AND affiliation = 'none' AND nick = '' AND reason = '' AND hats = '' AND version <= ?2";
+    AND affiliation = 'none' AND nick = '' AND reason = '' AND hats = '' AND version <= \
+    (SELECT version FROM muc_member WHERE room = ?1 AND affiliation = 'none' AND nick = '' \
+    AND reason = '' AND hats = '' ORDER BY version DESC LIMIT 1 OFFSET ?2)";
 /// ?1 room, ?2 JID.
 pub(super) const DROP_MEMBER_CURSORS: &str = "DELETE FROM muc_cursor WHERE room = ?1 AND jid = ?2";
 /// ?1 room, ?2 JID, ?3 when.

@@ -172,30 +172,35 @@ async fn nothing_stays_of_a_room_that_is_gone() {
 }
 
 #[tokio::test]
-async fn who_was_forgotten_is_remembered_for_a_while() {
+async fn the_newest_of_those_who_were_forgotten_are_remembered() {
     let directory = TempDir::new().unwrap();
     let database = open(directory.path());
     create(&database, A, "a", Config::instant(256)).await;
     know(&database, A, "u@x", member(Affiliation::Member, 1)).await;
-    know(&database, A, "u@x", member(Affiliation::None, 2)).await;
-    know(&database, A, "banned@x", member(Affiliation::Outcast, 3)).await;
+    know(&database, A, "banned@x", member(Affiliation::Outcast, 2)).await;
+    let all = (3..3 + KEPT_FORGOTTEN).flat_map(|version| {
+        let change = Change::Member {
+            jid: jid(&format!("u{version}@x")),
+            member: member(Affiliation::None, version),
+        };
+        statements(A, "a", &change)
+    });
+    database.batch(all.collect()).await.unwrap();
     let known = async || {
         let room = load(&database, "a").await.unwrap().unwrap();
-        let known = room.members.iter().map(|(jid, _)| jid.as_str().to_owned());
-        (known.collect::<Vec<_>>().join(" "), room.version)
+        let forgotten = room.members.iter();
+        let forgotten = forgotten.filter(|(_, known)| known.affiliation == Affiliation::None);
+        let versions: Vec<i64> = forgotten.map(|(_, known)| known.version).collect();
+        let oldest = versions.iter().min().copied();
+        (room.members.len(), versions.len(), oldest, room.version)
     };
-    let late = member(Affiliation::Owner, KEPT_VERSIONS + 1);
-    know(&database, A, "v@x", late.clone()).await;
-    assert_eq!(
-        known().await,
-        ("banned@x u@x v@x".into(), KEPT_VERSIONS + 1)
-    );
-    let later = member(Affiliation::Owner, KEPT_VERSIONS + 2);
-    know(&database, A, "v@x", later).await;
-    assert_eq!(known().await, ("banned@x v@x".into(), KEPT_VERSIONS + 2));
+    let (kept, newest) = (KEPT_FORGOTTEN as usize, KEPT_FORGOTTEN + 3);
+    assert_eq!(known().await, (kept + 2, kept, Some(3), newest - 1));
+    know(&database, A, "late@x", member(Affiliation::None, newest)).await;
+    assert_eq!(known().await, (kept + 2, kept, Some(4), newest));
     // What is written again later changes nothing of the count.
-    know(&database, A, "v@x", late).await;
-    assert_eq!(known().await.1, KEPT_VERSIONS + 2);
+    know(&database, A, "u@x", member(Affiliation::Member, 1)).await;
+    assert_eq!(known().await.3, newest);
 }
 
 fn cursor(who: &str, device: &str, cursor: i64) -> Cursor {

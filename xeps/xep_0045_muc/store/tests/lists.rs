@@ -52,7 +52,7 @@ async fn a_search_looks_at_rooms_that_can_be_found() {
     let directory = TempDir::new().unwrap();
     let database = open(directory.path());
     ten(&database).await;
-    let found = search(&database, |room| room.name >= "Room 4".to_owned()).await;
+    let found = search(&database, |room| *room.name >= *"Room 4").await;
     let found = found.unwrap();
     assert_eq!(locals(&found.rooms), "r04 r06 r08");
     assert!(found.is_whole);
