@@ -177,11 +177,10 @@ impl Room {
         let is_welcome = self.state == State::Open
             && affiliation != Affiliation::Outcast
             && (affiliation.is_member() || !self.config.is_members_only);
-        let has_place = self.check_nick(session.bare(), nick).is_ok()
-            && self.check_place(session.bare()).is_ok()
-            && self.check_sessions(session.bare()).is_ok();
+        // Who was inside has a place: more than the cap are so by what was allowed then.
+        let has_nick = self.check_nick(session.bare(), nick).is_ok();
         let payload = std::str::from_utf8(&payload).unwrap_or_default();
-        if !is_welcome || !has_place || !payload.contains('>') || self.is_inside(session) {
+        if !is_welcome || !has_nick || !payload.contains('>') || self.is_inside(session) {
             return false;
         }
         let role = self.restored_role(session.bare(), role);
