@@ -208,6 +208,9 @@ fn requests_that_are_none_change_nothing() {
         "<item affiliation='member'/>",
         "<item role='visitor' affiliation='member' nick='n' jid='n@x'/>",
         "<item affiliation='member' jid='n@x'/><item/>",
+        "<item affiliation='admin' jid='n@x'/><item affiliation='none' jid='n@x/1'/>",
+        "<item affiliation='admin' jid='n@x'/><item role='visitor' nick='n'/>",
+        "<item role='moderator' nick='n'/><item role='visitor' nick='n'/>",
     ] {
         assert_eq!(
             condition(world.admin("owner@x/1", items)),

@@ -309,7 +309,11 @@ fn check_ranks(world: &World, step: &Step, before: &Before) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 400,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn the_laws_hold(steps in prop::collection::vec(step(), 1..60)) {

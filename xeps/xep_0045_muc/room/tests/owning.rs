@@ -149,6 +149,21 @@ fn owners_and_admins_by_form() {
         "ad@x z@x"
     );
     assert_eq!(world.room.role_of(&jid("ad2@x/1")).as_str(), "participant");
+    // From one list to the other.
+    world
+        .configure(
+            "owner@x/1",
+            &[("roomowners", "ad@x"), ("roomadmins", "owner@x")],
+        )
+        .expect("configures");
+    assert_eq!(
+        names(world.room.owners().map(ToString::to_string).collect()),
+        "ad@x"
+    );
+    assert_eq!(
+        names(world.room.admins().map(ToString::to_string).collect()),
+        "owner@x"
+    );
     world.check_views();
 }
 
