@@ -165,7 +165,8 @@ impl Room {
     }
 
     /// Puts a session back after a restart, as [`Room::occupancy`] said it was, without a word to
-    /// anybody. False: it may not be in the room any more.
+    /// anybody. Of more sessions with one nickname the first is shown. False: it may not be in the
+    /// room any more.
     pub fn restore(
         &mut self,
         session: &Jid,
@@ -184,7 +185,15 @@ impl Room {
             return false;
         }
         let role = self.restored_role(session.bare(), role);
-        self.take_seat(session, nick, payload, Some(role));
+        if let Some(index) = self.occupants.of_nick(nick) {
+            let payload = self.occupants.share(payload);
+            self.occupants.get_mut(index).add(Seat {
+                jid: session.clone(),
+                payload,
+            });
+        } else {
+            self.take_seat(session, nick, payload, Some(role));
+        }
         true
     }
 

@@ -10,6 +10,7 @@ use waxwing_xmpp::Jid;
 use super::world::{World, element, jid};
 use crate::xep_0045_muc::USER;
 use crate::xep_0045_muc::affiliation::{Affiliation, Role};
+use crate::xep_0045_muc::config::Whois;
 use crate::xep_0045_muc::effect::Effect;
 use crate::xep_0045_muc::room::look::look;
 use crate::xep_0045_muc::room::{Exit, Limits};
@@ -192,14 +193,14 @@ struct Before {
     sees_jids: BTreeMap<Jid, bool>,
 }
 
+/// §7.2.3, §7.2.4, said again.
 fn sees_jids(world: &World) -> BTreeMap<Jid, bool> {
+    let is_open = world.room.config().whois == Whois::Anyone;
     let sessions = world.room.all_sessions();
     sessions
         .map(|session| {
-            (
-                session.clone(),
-                world.room.sees_jids(world.room.role_of(session)),
-            )
+            let is_moderator = world.room.role_of(session) == Role::Moderator;
+            (session.clone(), is_open || is_moderator)
         })
         .collect()
 }

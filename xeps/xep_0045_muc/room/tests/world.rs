@@ -397,6 +397,11 @@ impl World {
                 .map(|(nick, seen)| (&**nick, (seen.affiliation.clone(), seen.role.clone())))
                 .collect();
             assert_eq!(believed, expected, "{session}");
+            for (nick, seen) in view {
+                // Who was told a real JID is told of another.
+                let shown = &self.room.sessions(nick)[0];
+                assert!(seen.jid.as_deref().is_none_or(|jid| jid == shown.as_str()));
+            }
         }
     }
 }
