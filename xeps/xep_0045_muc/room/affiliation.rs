@@ -8,6 +8,7 @@ use waxwing_xmpp::{Jid, StanzaError};
 
 use super::leave::Removal;
 use super::members::Members;
+use super::occupants::Occupant;
 use super::reflect::own_message;
 use super::told::{Told, push_attribute};
 use super::{Room, look};
@@ -238,7 +239,7 @@ impl Room {
             .occupants
             .iter()
             .filter(|occupant| self.sees_jids(occupant.role))
-            .flat_map(|occupant| occupant.sessions())
+            .flat_map(Occupant::sessions)
             .map(|session| (session.clone(), 0))
             .collect();
         if to.is_empty() {

@@ -167,20 +167,14 @@ impl Room {
     /// Puts a session back after a restart, as [`Room::occupancy`] said it was, without a word to
     /// anybody. Of more sessions with one nickname the first is shown. False: it may not be in the
     /// room any more.
-    pub fn restore(
-        &mut self,
-        session: &Jid,
-        nick: &str,
-        role: Role,
-        payload: bytes::Bytes,
-    ) -> bool {
+    pub fn restore(&mut self, session: &Jid, nick: &str, role: Role, payload: &[u8]) -> bool {
         let affiliation = self.members.affiliation(session.bare());
         let is_welcome = self.state == State::Open
             && affiliation != Affiliation::Outcast
             && (affiliation.is_member() || !self.config.is_members_only);
         // Who was inside has a place: more than the cap are so by what was allowed then.
         let has_nick = self.check_nick(session.bare(), nick).is_ok();
-        let payload = std::str::from_utf8(&payload).unwrap_or_default();
+        let payload = std::str::from_utf8(payload).unwrap_or_default();
         if !is_welcome || !has_nick || !payload.contains('>') || self.is_inside(session) {
             return false;
         }

@@ -145,7 +145,7 @@ fn owners_make_admins_and_owners() {
         world
             .room
             .owners()
-            .map(|jid| jid.as_str())
+            .map(waxwing_xmpp::Jid::as_str)
             .collect::<Vec<_>>(),
         ["n@x"]
     );

@@ -103,6 +103,23 @@ fn who_is_no_member_leaves_a_room_for_members() {
     world.check_views();
 }
 
+/// Who has to go does not get to see real JIDs in the same breath.
+#[test]
+fn who_goes_sees_no_real_jids() {
+    let mut world = court();
+    world
+        .configure("owner@x/1", &[("membersonly", "1"), ("whois", "anyone")])
+        .expect("configures");
+    let strangers = ["n@x/1", "n2@x/1"];
+    for (to, shown) in &world.shown {
+        assert!(
+            to == shown || !strangers.contains(&to.as_str()),
+            "{to} {shown}"
+        );
+    }
+    assert_eq!(notices(&mut world), ["172", "104"]);
+}
+
 #[test]
 fn voices_follow_moderation() {
     let mut world = court();

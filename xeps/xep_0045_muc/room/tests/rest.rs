@@ -271,5 +271,5 @@ fn a_restart_changes_nothing() {
         Limits::default(),
         crate::xep_0421_occupant_ids::OccupantKey::new([7; 32]),
     );
-    assert!(!room.restore(&jid("n@x/1"), &was.nick, was.role, was.payload));
+    assert!(!room.restore(&jid("n@x/1"), &was.nick, was.role, &was.payload));
 }

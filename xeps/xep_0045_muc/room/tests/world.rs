@@ -261,7 +261,7 @@ impl World {
         let mut room = Room::new(jid(ROOM), self.stored.clone(), self.limits, key);
         for session in &sessions {
             let was = self.room.occupancy(session).expect("is inside");
-            assert!(room.restore(session, &was.nick, was.role, was.payload));
+            assert!(room.restore(session, &was.nick, was.role, &was.payload));
         }
         self.room = room;
     }
