@@ -55,6 +55,7 @@ pub fn powers() -> Powers {
     let roster = Arc::new(rfc_6121_roster::Roster);
     let last = Arc::new(xep_0012_last_activity::LastActivity);
     let disco = Arc::new(xep_0030_disco::Disco);
+    let groups = Arc::new(xep_0045_muc::service::MultiUserChat::default());
     let paging = Arc::new(xep_0059_rsm::Paging);
     let register = Arc::new(xep_0077_register::Register::default());
     let version = Arc::new(xep_0092_version::Version);
@@ -80,6 +81,7 @@ pub fn powers() -> Powers {
             roster.clone(),
             last.clone(),
             disco.clone(),
+            groups.clone(),
             paging,
             register.clone(),
             version.clone(),
@@ -106,8 +108,12 @@ pub fn powers() -> Powers {
         stamp: vec![stanza_ids, carbons.clone(), delay],
         copy: vec![carbons.clone()],
         archive: Some(preferences.clone()),
-        attend: vec![last.clone(), fast.clone(), preferences.clone()],
-        serve: Vec::new(),
+        attend: vec![
+            last.clone(),
+            fast.clone(),
+            preferences.clone(),
+            groups.clone(),
+        ],
         describe: vec![contact],
         answer: vec![
             session.clone(),
@@ -121,7 +127,9 @@ pub fn powers() -> Powers {
             carbons.clone(),
             archive.clone(),
             preferences,
+            groups.clone(),
         ],
+        serve: vec![groups],
         // Clients read the features as a set; what older ones look for first stands first.
         stream: vec![
             register,

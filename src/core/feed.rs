@@ -65,6 +65,11 @@ pub struct Publication<'a> {
 }
 
 impl Exchange {
+    /// Does what nobody waits for.
+    pub fn do_later(&self, work: impl Future<Output = ()> + Send + 'static) {
+        tokio::spawn(work);
+    }
+
     /// Stores a message for a feed and returns its row. `decided` is told, on the writer's thread,
     /// whether it was committed; where it was not, the sender is told. To be called under the lock
     /// of the feed: the order of the calls is the order of the rows.

@@ -313,7 +313,7 @@ impl Exchange {
     }
 
     /// Writes what need not be waited for; a failure is logged.
-    pub(crate) fn write_behind(&self, statements: Vec<Statement>, failure: &'static str) {
+    pub fn write_behind(&self, statements: Vec<Statement>, failure: &'static str) {
         let pending = self.database.submit(statements);
         tokio::spawn(async move {
             if let Err(error) = pending.await {

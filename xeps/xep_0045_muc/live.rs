@@ -155,11 +155,8 @@ impl Live {
     /// may not be there any more.
     pub fn restore(self: &Arc<Self>, session: &Arc<Session>, seat: &store::Seat) -> bool {
         let mut inner = self.inner.lock();
-        let payload = seat.payload.clone();
-        if !inner
-            .room
-            .restore(&session.jid, &seat.nick, seat.role, payload)
-        {
+        let (nick, payload) = (&seat.nick, &seat.payload);
+        if !inner.room.restore(&session.jid, nick, seat.role, payload) {
             return false;
         }
         inner.seat(self, session, Position::at(seat.cursor), false)
@@ -170,6 +167,16 @@ impl Inner {
     /// Whether nobody is in it.
     pub fn is_empty(&self) -> bool {
         self.seats.is_empty()
+    }
+
+    /// Whether it may leave the memory: its rows say all that is known of it.
+    pub fn may_be_forgotten(&self) -> bool {
+        self.seats.is_empty() && !self.room.is_locked() && !self.is_noted
+    }
+
+    /// Who is a member changed.
+    pub fn members_changed(&mut self) {
+        self.follow_members();
     }
 
     /// The sessions in it.

@@ -32,6 +32,13 @@ CREATE TABLE muc_room (
 CREATE INDEX muc_public ON muc_room (local) WHERE public = 1;
 CREATE INDEX muc_temporary ON muc_room (id) WHERE persistent = 0;
 
+-- What the identifiers of occupants are made with (XEP-0421): one row.
+-- PostgreSQL: `blob` becomes `bytea`.
+CREATE TABLE muc_key (
+    name text PRIMARY KEY,
+    key  blob NOT NULL
+);
+
 -- Apart from the rooms: it is large, and seldom read.
 CREATE TABLE muc_avatar (
     room  integer PRIMARY KEY,

@@ -98,7 +98,8 @@ impl MultiUserChat {
 
     fn key(&self) -> OccupantKey {
         // Set at the start; without it nobody has entered yet.
-        *self.key.get_or_init(|| OccupantKey::new([0; 32]))
+        let key = self.key.get_or_init(|| OccupantKey::new([0; 32]));
+        key.clone()
     }
 
     /// A message to a room that is in memory, by whoever it is from.
@@ -139,8 +140,8 @@ impl MultiUserChat {
         let live = room.ok_or_else(StanzaError::item_not_found)?;
         let retracted = self.retracted(exchange, &live, message).await?;
         let outcome = self.tell(exchange, &live, message, to, sender)?;
-        if let Some((id, target)) = retracted {
-            self.bury(exchange, &live, message, (&id, &target));
+        if let (Some((id, target)), Some(retraction)) = (retracted, &outcome.published) {
+            self.bury(exchange, &live, retraction, (&id, &target));
         }
         outcome.finish(exchange, sender).await
     }

@@ -9,7 +9,7 @@ mod sql;
 mod tests;
 
 use bytes::Bytes;
-use waxwing_core::clock::Timestamp;
+use waxwing_core::clock::{Ids, Timestamp};
 use waxwing_core::db::{Database, DbError, Migrations, Row, Statement, Value};
 use waxwing_xmpp::Jid;
 
@@ -150,6 +150,29 @@ pub fn set_invited(id: i64, jid: &Jid, at: Timestamp) -> Statement {
 pub async fn invited(database: &Database, id: i64) -> Result<Vec<Jid>, DbError> {
     let rows = database.query(sql::INVITED, vec![id.into()]).await?;
     rows.iter().map(|row| jid(row.text(0)?)).collect()
+}
+
+/// The local parts of members-only rooms that a user is a member of, and that have not told it of
+/// themselves.
+pub async fn uninvited(database: &Database, user: &Jid) -> Result<Vec<String>, DbError> {
+    let params = vec![user.bare().into()];
+    let rows = database.query(sql::UNINVITED, params).await?;
+    let local = |row: &Row| row.text(0).map(str::to_owned);
+    rows.iter().map(local).collect()
+}
+
+/// What the identifiers of occupants are made with: random, and the same as long as there are
+/// rooms.
+pub async fn key(database: &Database, ids: &dyn Ids) -> Result<[u8; 32], DbError> {
+    let mut fresh = [0; 32];
+    ids.random(&mut fresh);
+    let fresh = Bytes::copy_from_slice(&fresh);
+    let set = Statement::new(sql::SET_KEY, vec![fresh.into()]);
+    database.batch(vec![set]).await?;
+    let rows = database.query(sql::KEY, Vec::new()).await?;
+    let key = rows.first().map(|row| row.blob(0)).transpose()?;
+    let key = key.and_then(|key| <[u8; 32]>::try_from(&*key).ok());
+    key.ok_or(DbError::Unexpected("the key of the rooms"))
 }
 
 /// How far a device of a member has come in a room.

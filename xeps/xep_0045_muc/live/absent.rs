@@ -34,7 +34,7 @@ impl Absent {
 impl Inner {
     /// Members that are not in the room, have something to read there, and `are_online`; they count
     /// as told from here on.
-    pub(super) fn to_invite(&mut self, is_online: impl Fn(&Jid) -> bool) -> Vec<Jid> {
+    pub fn to_invite(&mut self, is_online: impl Fn(&Jid) -> bool) -> Vec<Jid> {
         if !self.room.config().is_members_only || self.room.is_locked() {
             return Vec::new();
         }
@@ -55,7 +55,7 @@ impl Inner {
     }
 
     /// A user is in the room: should it leave, it may be told again. True: it had been told.
-    pub(super) fn has_come(&mut self, user: &Jid) -> bool {
+    pub fn has_come(&mut self, user: &Jid) -> bool {
         self.absent.invited.remove(user.bare())
     }
 

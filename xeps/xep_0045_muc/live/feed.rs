@@ -161,8 +161,11 @@ impl Live {
 
     /// What is left to do, where nobody waits for it.
     pub fn finish_later(&self, exchange: &Arc<Exchange>, outcome: super::Outcome) {
-        let exchange = Arc::clone(exchange);
-        tokio::spawn(async move { drop(outcome.finish(&exchange, None).await) });
+        let own = Arc::clone(exchange);
+        exchange.do_later(async move {
+            // What went wrong is in the log.
+            drop(outcome.finish(&own, None).await);
+        });
     }
 }
 

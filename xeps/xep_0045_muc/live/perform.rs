@@ -33,6 +33,8 @@ pub struct Outcome {
     pub receipt: Option<Receipt>,
     /// Private messages, and messages to users who need not be in the room.
     pub outward: Vec<(Jid, Stanza)>,
+    /// The message that was published.
+    pub published: Option<Stanza>,
     /// Who entered.
     pub entered: Vec<Entered>,
     /// Whether the room is gone.
@@ -61,6 +63,7 @@ impl Live {
                     let receipt =
                         inner.publish(self, exchange, &published, act.sender, act.original);
                     outcome.receipt = Some(receipt);
+                    outcome.published = Some(published.stanza);
                 }
                 Effect::Entered(entered) => {
                     self.enter(inner, act, &entered);

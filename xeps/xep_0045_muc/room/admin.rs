@@ -69,6 +69,7 @@ impl Room {
                 Item::Role { .. } => None,
             })
             .collect();
+        self.check_single(&items, &wishes)?;
         self.check_wishes(from, &wishes)?;
         let actor = self.nick_of(from).unwrap_or_default().to_owned();
         let mut effects = Vec::new();
@@ -82,6 +83,29 @@ impl Room {
         }
         effects.extend(self.change_affiliations(from, &wishes, now));
         Ok(effects)
+    }
+
+    /// Nobody is changed twice in one request: what it would be in between is nobody's wish.
+    fn check_single(&self, items: &[Item], wishes: &[Wish]) -> Result<(), StanzaError> {
+        let mut users: Vec<&str> = wishes.iter().map(|wish| wish.user.as_str()).collect();
+        let mut nicks: Vec<&str> = Vec::new();
+        for item in items {
+            if let Item::Role { nick, .. } = item {
+                nicks.push(nick);
+                let index = self.occupants.of_nick(nick);
+                let bare = index.map(|index| self.occupants.get(index).bare());
+                if bare.is_some_and(|bare| users.contains(&bare)) {
+                    return Err(StanzaError::bad_request());
+                }
+            }
+        }
+        for all in [&mut users, &mut nicks] {
+            all.sort_unstable();
+            if all.windows(2).any(|two| two[0] == two[1]) {
+                return Err(StanzaError::bad_request());
+            }
+        }
+        Ok(())
     }
 
     fn read_item(&self, from: &Jid, item: &Element) -> Result<Item, StanzaError> {

@@ -8,6 +8,7 @@ use waxwing_xmpp::{Jid, StanzaError};
 
 use super::leave::Removal;
 use super::members::Members;
+use super::occupants::Occupant;
 use super::reflect::own_message;
 use super::told::{Told, push_attribute};
 use super::{Room, look};
@@ -40,6 +41,11 @@ impl Wish {
 
 impl Room {
     /// Whether a user may have all of that done.
+    /// The account of a user is gone, and with it all that the room knows of it.
+    pub fn forget(&mut self, user: &Jid) {
+        self.members.set(&user.to_bare(), Member::default());
+    }
+
     pub(super) fn check_wishes(&self, from: &Jid, wishes: &[Wish]) -> Result<(), StanzaError> {
         for wish in wishes {
             self.check_rank(from, wish)?;
@@ -238,7 +244,7 @@ impl Room {
             .occupants
             .iter()
             .filter(|occupant| self.sees_jids(occupant.role))
-            .flat_map(|occupant| occupant.sessions())
+            .flat_map(Occupant::sessions)
             .map(|session| (session.clone(), 0))
             .collect();
         if to.is_empty() {

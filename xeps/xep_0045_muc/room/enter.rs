@@ -165,27 +165,29 @@ impl Room {
     }
 
     /// Puts a session back after a restart, as [`Room::occupancy`] said it was, without a word to
-    /// anybody. False: it may not be in the room any more.
-    pub fn restore(
-        &mut self,
-        session: &Jid,
-        nick: &str,
-        role: Role,
-        payload: bytes::Bytes,
-    ) -> bool {
+    /// anybody. Of more sessions with one nickname the first is shown. False: it may not be in the
+    /// room any more.
+    pub fn restore(&mut self, session: &Jid, nick: &str, role: Role, payload: &[u8]) -> bool {
         let affiliation = self.members.affiliation(session.bare());
         let is_welcome = self.state == State::Open
             && affiliation != Affiliation::Outcast
             && (affiliation.is_member() || !self.config.is_members_only);
-        let has_place = self.check_nick(session.bare(), nick).is_ok()
-            && self.check_place(session.bare()).is_ok()
-            && self.check_sessions(session.bare()).is_ok();
-        let payload = std::str::from_utf8(&payload).unwrap_or_default();
-        if !is_welcome || !has_place || !payload.contains('>') || self.is_inside(session) {
+        // Who was inside has a place: more than the cap are so by what was allowed then.
+        let has_nick = self.check_nick(session.bare(), nick).is_ok();
+        let payload = std::str::from_utf8(payload).unwrap_or_default();
+        if !is_welcome || !has_nick || !payload.contains('>') || self.is_inside(session) {
             return false;
         }
         let role = self.restored_role(session.bare(), role);
-        self.take_seat(session, nick, payload, Some(role));
+        if let Some(index) = self.occupants.of_nick(nick) {
+            let payload = self.occupants.share(payload);
+            self.occupants.get_mut(index).add(Seat {
+                jid: session.clone(),
+                payload,
+            });
+        } else {
+            self.take_seat(session, nick, payload, Some(role));
+        }
         true
     }
 

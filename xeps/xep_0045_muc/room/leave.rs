@@ -85,6 +85,17 @@ impl Room {
 
     /// Removes an occupant with all of its sessions (§8.2, §9.1).
     pub(super) fn expel(&mut self, index: usize, how: Removal<'_>) -> Vec<Effect> {
+        let is_shown = self.is_shown(self.occupants.get(index).role);
+        self.expel_shown(index, how, is_shown)
+    }
+
+    /// The same for an occupant that the others see, or not.
+    pub(super) fn expel_shown(
+        &mut self,
+        index: usize,
+        how: Removal<'_>,
+        is_shown: bool,
+    ) -> Vec<Effect> {
         let occupant = self.occupants.remove(index);
         let own: Vec<Jid> = occupant.sessions().cloned().collect();
         let told = Told {
@@ -94,7 +105,6 @@ impl Room {
             versions: how.versions,
             ..Told::gone(self, &occupant)
         };
-        let is_shown = self.is_shown(occupant.role);
         let mut effects: Vec<Effect> = self.tell(&told, None, &own, is_shown).into_iter().collect();
         effects.extend(own.into_iter().map(|session| Effect::Left { session }));
         effects

@@ -44,15 +44,18 @@ impl Room {
             return Ok(effects);
         }
         let role = occupant.role;
-        match self.occupants.get_mut(index).remove(from) {
-            Removed::InTheBackground => {}
-            Removed::Shown => effects.extend(self.announce(index)),
-            Removed::Last => {
-                self.occupants.remove(index);
-            }
+        let removed = self.occupants.get_mut(index).remove(from);
+        if removed == Removed::Last {
+            self.occupants.remove(index);
         }
-        let index = self.take_seat(from, nick, payload, Some(role));
-        effects.extend(self.announce(index));
+        let new = self.take_seat(from, nick, payload, Some(role));
+        match removed {
+            Removed::Shown => effects.extend(self.announce(index)),
+            // Everybody else knows it.
+            Removed::InTheBackground => effects.extend(self.show(from, role, index)),
+            Removed::Last => {}
+        }
+        effects.extend(self.announce(new));
         Ok(effects)
     }
 }

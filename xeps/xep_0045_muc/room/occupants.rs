@@ -73,14 +73,18 @@ impl Occupant {
     pub(super) fn show(&mut self, seat: Seat) {
         if self.main.jid != seat.jid {
             self.others.retain(|other| other.jid != seat.jid);
-            self.others.reserve_exact(1);
-            self.others.push(self.main.clone());
+            self.add(self.main.clone());
         }
         self.main = seat;
     }
 
-    /// Removes a client. False if it was the only one, which stays. Says whether another is shown
-    /// now.
+    /// Adds a client that is not shown.
+    pub(super) fn add(&mut self, seat: Seat) {
+        self.others.reserve_exact(1);
+        self.others.push(seat);
+    }
+
+    /// Removes a client; the only one stays, and its occupant is to be removed.
     pub(super) fn remove(&mut self, session: &Jid) -> Removed {
         if self.main.jid != *session {
             self.others.retain(|other| other.jid != *session);

@@ -1,5 +1,7 @@
 //! Creating and configuring a room (§10.1, §10.2), and the request to destroy it (§10.9).
 
+use std::collections::BTreeMap;
+
 use minidom::Element;
 use waxwing_core::clock::Timestamp;
 use waxwing_core::powers::Verb;
@@ -84,33 +86,31 @@ impl Room {
     /// What the lists of owners and admins in the form mean for those on them, and for those that
     /// are not any more.
     fn wishes_of_form(&self, form: &Form, members_only: bool) -> Result<Vec<Wish>, StanzaError> {
-        let mut wishes: Vec<Wish> = Vec::new();
+        let below = if members_only {
+            Affiliation::Member
+        } else {
+            Affiliation::None
+        };
+        // The owners come first: who is on both lists is an owner.
+        let mut wanted: BTreeMap<Jid, Affiliation> = BTreeMap::new();
         for (var, affiliation) in LISTS {
             if form.get(var).is_none() {
                 continue;
             }
-            let named = form.values(var).iter().filter(|jid| !jid.trim().is_empty());
-            let named: Vec<Jid> = named
-                .map(|jid| address(Some(jid.trim())))
-                .collect::<Result<_, _>>()?;
-            let below = if members_only {
-                Affiliation::Member
-            } else {
-                Affiliation::None
-            };
-            let struck = self
-                .members
-                .with(|a| a == affiliation)
-                .map(|(jid, _)| jid.clone())
-                .filter(|jid| !named.contains(jid));
-            let struck: Vec<Jid> = struck.collect();
-            wishes.extend(struck.into_iter().map(|jid| Wish::new(jid, below)));
-            let to = |jid| Wish::new(jid, affiliation);
-            // Who is on both lists stays an owner.
-            let is_new = |jid: &Jid| !wishes.iter().any(|w| w.user == *jid && w.to > affiliation);
-            let added: Vec<Wish> = named.into_iter().filter(is_new).map(to).collect();
-            wishes.extend(added);
+            for named in form.values(var).iter().map(|jid| jid.trim()) {
+                if !named.is_empty() {
+                    wanted.entry(address(Some(named))?).or_insert(affiliation);
+                }
+            }
         }
-        Ok(wishes)
+        for (var, affiliation) in LISTS {
+            if form.get(var).is_some() {
+                for (struck, _) in self.members.with(|a| a == affiliation) {
+                    wanted.entry(struck.clone()).or_insert(below);
+                }
+            }
+        }
+        let wish = |(user, to)| Wish::new(user, to);
+        Ok(wanted.into_iter().map(wish).collect())
     }
 }

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use waxwing_xmpp::Jid;
 
+use super::occupants::Occupant;
 use super::{Room, State};
 use crate::xep_0045_muc::affiliation::{Affiliation, Role};
 use crate::xep_0045_muc::config::{Config, Whois};
@@ -92,7 +93,7 @@ impl Room {
 
     /// The full JID of every session in the room.
     pub fn all_sessions(&self) -> impl Iterator<Item = &Jid> {
-        self.occupants.iter().flat_map(|o| o.sessions())
+        self.occupants.iter().flat_map(Occupant::sessions)
     }
 
     /// The number of occupants; more sessions of one nickname are one.

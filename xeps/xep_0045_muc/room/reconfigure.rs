@@ -16,23 +16,30 @@ impl Room {
     /// Puts a configuration in place, removes who may not stay, and tells the others.
     pub(super) fn reconfigure(&mut self, config: Config) -> Vec<Effect> {
         let codes = codes_of_change(&self.config, &config);
-        let shown: Vec<bool> = self
+        let mut shown: Vec<bool> = self
             .occupants
             .iter()
             .map(|o| self.is_shown(o.role))
             .collect();
+        let (before, whois) = (self.config.whois, config.whois);
         self.config = config;
-        let mut effects = self.follow_presence(&shown);
-        if self.config.is_members_only {
-            effects.extend(self.expel_strangers());
+        // Who has to go does not get to see real JIDs before it goes.
+        if before == Whois::Moderators {
+            self.config.whois = before;
         }
+        let mut effects = Vec::new();
+        if self.config.is_members_only {
+            effects.extend(self.expel_strangers(&mut shown));
+        }
+        self.config.whois = whois;
+        effects.extend(self.follow_presence(&shown));
         effects.extend(self.follow_roles());
         effects.extend(codes.into_iter().filter_map(|code| self.notice(code)));
         effects
     }
 
     /// §10.2: who is no member leaves a room that is for members now.
-    fn expel_strangers(&mut self) -> Vec<Effect> {
+    fn expel_strangers(&mut self, shown: &mut Vec<bool>) -> Vec<Effect> {
         let mut effects = Vec::new();
         let mut index = 0;
         while index < self.occupants.len() {
@@ -45,7 +52,9 @@ impl Room {
                 code: 322,
                 ..Removal::default()
             };
-            effects.extend(self.expel(index, how));
+            // To whom it was not shown it is not told of.
+            let was_shown = shown.remove(index);
+            effects.extend(self.expel_shown(index, how, was_shown));
         }
         effects
     }

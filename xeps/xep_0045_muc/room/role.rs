@@ -35,7 +35,6 @@ impl Room {
             Role::None if target.role == Role::Moderator && !is_admin => {
                 Err(StanzaError::not_allowed())
             }
-            Role::None => Ok(index),
             // §9.7: who is admin or owner moderates.
             Role::Visitor | Role::Participant if other >= Affiliation::Admin => {
                 Err(StanzaError::not_allowed())
@@ -47,7 +46,7 @@ impl Room {
                 Err(StanzaError::not_allowed())
             }
             Role::Moderator if !is_admin => Err(StanzaError::forbidden()),
-            Role::Visitor | Role::Participant | Role::Moderator => Ok(index),
+            Role::None | Role::Visitor | Role::Participant | Role::Moderator => Ok(index),
         }
     }
 

@@ -1,1 +1,10 @@
+//! The room, asked as a service is.
 
+mod affiliations;
+mod entering;
+mod laws;
+mod owning;
+mod rest;
+mod roles;
+mod talking;
+mod world;

@@ -238,6 +238,18 @@ impl Room {
         }
     }
 
+    /// Tells a client, which is of that role, of the occupant at `index`.
+    pub(super) fn show(&self, to: &Jid, role: Role, index: usize) -> Option<Effect> {
+        let shown = self.occupants.get(index);
+        let variant = || Told::of(self, shown).write(self, self.view(role));
+        self.is_shown(shown.role).then(|| {
+            Effect::Spread(Spread {
+                variants: vec![variant()],
+                to: vec![(to.clone(), 0)],
+            })
+        })
+    }
+
     /// Tells a client, which is of that role, of everybody but the occupant at `except`.
     pub(super) fn show_all(&self, to: &Jid, role: Role, except: usize) -> Vec<Effect> {
         let view = self.view(role);

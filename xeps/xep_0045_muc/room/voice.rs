@@ -5,6 +5,7 @@ use waxwing_xmpp::dom::serialize;
 use waxwing_xmpp::{Element, Jid, StanzaError};
 
 use super::Room;
+use super::occupants::Occupant;
 use super::reflect::own_message;
 use crate::xep_0045_muc::affiliation::Role;
 use crate::xep_0045_muc::effect::Effect;
@@ -50,7 +51,7 @@ impl Room {
         let stanza = own_message(&self.jid, "", &serialize(&form))?;
         let moderators = self.occupants.iter().filter(|o| o.role == Role::Moderator);
         let effects: Vec<Effect> = moderators
-            .flat_map(|moderator| moderator.sessions())
+            .flat_map(Occupant::sessions)
             .map(|session| Effect::Send {
                 to: session.clone(),
                 stanza: stanza.clone(),

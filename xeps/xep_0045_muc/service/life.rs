@@ -196,16 +196,16 @@ impl MultiUserChat {
         let mark = |jid: &Jid| store::set_invited(live.id(), jid, now);
         let marks: Vec<Statement> = called.iter().map(mark).collect();
         let invitations = called.into_iter().filter_map(|jid| {
-            let invitation = inner.room.call(&jid).ok()?;
+            let invitation = inner.room.call().ok()?;
             Some((invitation.with_to(jid.as_str()), jid))
         });
         let invitations: Vec<(Stanza, Jid)> = invitations.collect();
-        let exchange = Arc::clone(exchange);
-        tokio::spawn(async move {
+        let own = Arc::clone(exchange);
+        exchange.do_later(async move {
             for (invitation, jid) in invitations {
-                exchange.route_message(&invitation, &jid, None).await;
+                own.route_message(&invitation, &jid, None).await;
             }
-            if let Err(error) = exchange.database.batch(marks).await {
+            if let Err(error) = own.database.batch(marks).await {
                 tracing::error!(%error, "that members were told could not be written");
             }
         });

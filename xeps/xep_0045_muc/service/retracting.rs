@@ -6,7 +6,7 @@ use std::sync::Arc;
 use waxwing_core::Exchange;
 use waxwing_core::db::DbError;
 use waxwing_xmpp::stanza::{Children, MessageType};
-use waxwing_xmpp::{Jid, Stanza};
+use waxwing_xmpp::Stanza;
 
 use super::MultiUserChat;
 use crate::xep_0045_muc::live::{Act, Live};
@@ -34,22 +34,19 @@ impl MultiUserChat {
         Ok(target.map(|target| (id.to_owned(), target)))
     }
 
-    /// Puts a tombstone in the place of what its author retracted.
+    /// Puts a tombstone in the place of what its author retracted; `retraction` is the message as it
+    /// was published.
     pub(super) fn bury(
         &self,
         exchange: &Arc<Exchange>,
         live: &Arc<Live>,
-        message: &Stanza,
+        retraction: &Stanza,
         (id, target): (&str, &Stanza),
     ) {
-        let from = message.from().unwrap_or_default();
-        let Ok(from) = Jid::parse_tolerant(&from) else {
-            return;
-        };
         let mut inner = live.lock();
         let buried = inner
             .room
-            .retracted(&from, message, id, target, exchange.now());
+            .retracted(retraction, id, target, exchange.now());
         let effects = buried.into_iter().collect();
         let outcome = live.perform(&mut inner, exchange, Act::default(), effects);
         drop(inner);

@@ -56,6 +56,15 @@ pub(super) const SET_INVITED: &str =
 pub(super) const INVITED: &str =
     "SELECT jid FROM muc_member WHERE room = ?1 AND invited_at > 0 ORDER BY jid";
 /// ?1 JID.
+pub(super) const UNINVITED: &str = "SELECT muc_room.local FROM muc_member \
+    JOIN muc_room ON muc_room.id = muc_member.room WHERE muc_member.jid = ?1 \
+    AND muc_member.affiliation IN ('member', 'admin', 'owner') AND muc_member.invited_at = 0 \
+    AND muc_room.members_only = 1 ORDER BY muc_member.room";
+/// ?1 the key, if there is none yet.
+pub(super) const SET_KEY: &str = "INSERT INTO muc_key (name, key) VALUES ('occupants', ?1) \
+    ON CONFLICT (name) DO NOTHING";
+pub(super) const KEY: &str = "SELECT key FROM muc_key WHERE name = 'occupants'";
+/// ?1 JID.
 pub(super) const ROOMS_OF: &str = "SELECT muc_room.id, muc_room.local, muc_member.affiliation \
     FROM muc_member JOIN muc_room ON muc_room.id = muc_member.room \
     WHERE muc_member.jid = ?1 AND muc_member.affiliation <> 'none' ORDER BY muc_member.room";

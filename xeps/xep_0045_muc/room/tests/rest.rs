@@ -1,0 +1,275 @@
+//! §7.10, §15.4, XEP-0410, XEP-0486, XEP-0317, and what a room is after a restart.
+
+use super::roles::court;
+use super::world::{World, condition, element, jid, stanza};
+use crate::xep_0045_muc::room::{Limits, Room};
+use waxwing_core::clock::Timestamp;
+use waxwing_core::powers::Verb;
+use waxwing_xmpp::{Element, StanzaError};
+
+fn register(
+    world: &mut World,
+    from: &str,
+    verb: Verb,
+    inside: &str,
+) -> Result<Option<Element>, StanzaError> {
+    let query = element(&format!(
+        "<query xmlns='jabber:iq:register'>{inside}</query>"
+    ));
+    let answer = world.room.register(&jid(from), verb, &query, Timestamp(0));
+    world.answer(answer)
+}
+
+fn form(nick: &str) -> String {
+    format!(
+        "<x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'>\
+         <value>http://jabber.org/protocol/muc#register</value></field>\
+         <field var='muc#register_roomnick'><value>{nick}</value></field></x>"
+    )
+}
+
+/// §7.10.
+#[test]
+fn a_user_registers_and_ends_that() {
+    let mut world = World::new();
+    world.join("a@x/1", "a").expect("enters");
+    let got = register(&mut world, "a@x/1", Verb::Get, "")
+        .expect("a form")
+        .expect("a form");
+    assert!(got.has_child("x", "jabber:x:data"));
+    world.clear();
+    register(&mut world, "a@x/1", Verb::Set, &form("Anna")).expect("registers");
+    assert!(
+        world
+            .presences()
+            .contains(&"owner@x/1 a available participant member".into())
+    );
+    assert_eq!(world.room.reserved_nick(&jid("a@x")), Some("Anna"));
+    let got = register(&mut world, "a@x/1", Verb::Get, "")
+        .expect("told")
+        .expect("told");
+    assert_eq!(
+        got.get_child("username", "jabber:iq:register")
+            .map(Element::text),
+        Some("Anna".into())
+    );
+    assert_eq!(
+        condition(register(&mut world, "b@x/1", Verb::Set, &form("anna"))),
+        "conflict"
+    );
+    assert_eq!(
+        condition(register(&mut world, "b@x/1", Verb::Set, "")),
+        "bad-request"
+    );
+    assert_eq!(condition(world.join("b@x/1", "ANNA")), "conflict");
+    register(&mut world, "a@x/1", Verb::Set, "<remove/>").expect("ends");
+    assert_eq!(world.room.affiliation(&jid("a@x")).as_str(), "none");
+    assert_eq!(
+        condition(register(&mut world, "a@x/1", Verb::Set, "<remove/>")),
+        "registration-required"
+    );
+    world
+        .affiliate("owner@x/1", "bad@x", "outcast")
+        .expect("bans");
+    assert_eq!(
+        condition(register(&mut world, "bad@x/1", Verb::Get, "")),
+        "not-allowed"
+    );
+    world
+        .configure("owner@x/1", &[("membersonly", "1")])
+        .expect("configures");
+    assert_eq!(
+        condition(register(&mut world, "b@x/1", Verb::Set, &form("b"))),
+        "not-allowed"
+    );
+    world.check_views();
+}
+
+/// §15.4.
+#[test]
+fn requests_go_from_occupant_to_occupant_and_back() {
+    let mut world = court();
+    world.join("n@x/2", "n").expect("enters");
+    let ask = stanza(
+        "<iq type='get' id='v 1' from='m@x/1' to='coven@chat.x/n'><query xmlns='jabber:iq:version'/></iq>",
+    );
+    let (to, asked) = world
+        .room
+        .relay_iq(&jid("m@x/1"), "n", &ask)
+        .expect("goes on");
+    assert_eq!(to, jid("n@x/2"));
+    assert_eq!(asked.from().as_deref(), Some("coven@chat.x/m"));
+    assert!(!asked.as_xml().contains("m@x"), "no real JID: {asked:?}");
+    // The answer finds the session that asked among more.
+    world.join("m@x/2", "m").expect("enters");
+    let id = asked.id().expect("an id").into_owned();
+    let answer = stanza(&format!("<iq type='result' id='{id}'/>"));
+    let (to, answered) = world.room.relay_iq(&to, "m", &answer).expect("comes back");
+    assert_eq!(to, jid("m@x/1"));
+    assert_eq!(
+        answered.as_xml(),
+        "<iq from='coven@chat.x/n' id='v 1' type='result'></iq>"
+    );
+    let unasked = stanza("<iq type='result' id='v1'/>");
+    assert_eq!(
+        condition(world.room.relay_iq(&jid("n@x/2"), "m", &unasked)),
+        "item-not-found"
+    );
+    assert_eq!(
+        condition(world.room.relay_iq(&jid("z@x/1"), "n", &ask)),
+        "not-acceptable"
+    );
+    assert_eq!(
+        condition(world.room.relay_iq(&jid("m@x/1"), "nobody", &ask)),
+        "item-not-found"
+    );
+    // A vCard is the account's; its answer comes from there.
+    let vcard = stanza("<iq type='get' id='1'><vCard xmlns='vcard-temp'/></iq>");
+    let (to, asked) = world
+        .room
+        .relay_iq(&jid("m@x/1"), "n", &vcard)
+        .expect("goes on");
+    assert_eq!(to, jid("n@x"));
+    let id = asked.id().expect("an id").into_owned();
+    let answer = stanza(&format!(
+        "<iq type='result' id='{id}'><vCard xmlns='vcard-temp'/></iq>"
+    ));
+    let (to, _) = world.room.relay_iq(&to, "m", &answer).expect("comes back");
+    assert_eq!(to, jid("m@x/1"));
+}
+
+/// XEP-0410 §3.3.
+#[test]
+fn a_ping_to_oneself_says_whether_one_is_inside() {
+    let mut world = court();
+    let ping = stanza("<iq type='get' id='s2c1'><ping xmlns='urn:xmpp:ping'/></iq>");
+    let (to, pong) = world
+        .room
+        .relay_iq(&jid("m@x/1"), "m", &ping)
+        .expect("inside");
+    assert_eq!(to, jid("m@x/1"));
+    assert_eq!(
+        pong.as_xml(),
+        "<iq from='coven@chat.x/m' id='s2c1' type='result'/>"
+    );
+    assert_eq!(
+        condition(world.room.relay_iq(&jid("m@x/2"), "m", &ping)),
+        "not-acceptable"
+    );
+    let (to, _) = world
+        .room
+        .relay_iq(&jid("m@x/1"), "n", &ping)
+        .expect("another's");
+    assert_eq!(to, jid("n@x/1"));
+}
+
+/// XEP-0486.
+#[test]
+fn owners_set_the_avatar() {
+    let mut world = court();
+    let photo = element(
+        "<vCard xmlns='vcard-temp'><PHOTO><TYPE>image/png</TYPE><BINVAL>AAAA</BINVAL></PHOTO></vCard>",
+    );
+    let empty = element("<vCard xmlns='vcard-temp'/>");
+    let ask = |world: &mut World, from: &str, verb, payload: &Element| {
+        let answer = world.room.vcard(&jid(from), verb, payload, Timestamp(0));
+        world.answer(answer)
+    };
+    assert_eq!(
+        condition(ask(&mut world, "ad@x/1", Verb::Set, &photo)),
+        "forbidden"
+    );
+    ask(&mut world, "owner@x/1", Verb::Set, &photo).expect("sets");
+    assert_eq!(world.got[0].codes(), ["104"]);
+    assert_eq!(
+        ask(&mut world, "z@x/1", Verb::Get, &empty).expect("shown"),
+        Some(photo.clone())
+    );
+    world
+        .configure("owner@x/1", &[("membersonly", "1")])
+        .expect("configures");
+    assert_eq!(
+        condition(ask(&mut world, "z@x/1", Verb::Get, &empty)),
+        "forbidden"
+    );
+    assert_eq!(
+        ask(&mut world, "m@x/9", Verb::Get, &empty).expect("shown"),
+        Some(photo)
+    );
+    ask(&mut world, "owner@x/1", Verb::Set, &empty).expect("takes it away");
+    assert_eq!(world.room.avatar(), "");
+    let long = format!(
+        "<vCard xmlns='vcard-temp'><NOTE>{}</NOTE></vCard>",
+        "n".repeat(131_072)
+    );
+    assert_eq!(
+        condition(ask(&mut world, "owner@x/1", Verb::Set, &element(&long))),
+        "not-acceptable"
+    );
+}
+
+/// XEP-0317.
+#[test]
+fn hats_are_worn() {
+    let mut world = court();
+    let now = Timestamp(0);
+    let refused = world
+        .room
+        .set_hat(&jid("m@x/1"), &jid("m@x"), "urn:h", Some("Host"), now);
+    assert_eq!(condition(refused), "forbidden");
+    let done = world
+        .room
+        .set_hat(&jid("ad@x/1"), &jid("m@x"), "urn:h", Some("Host"), now);
+    world.take(done.expect("a hat"));
+    let hats = world.got[0]
+        .element
+        .get_child("hats", "urn:xmpp:hats:0")
+        .cloned();
+    assert_eq!(
+        hats.map(|hats| waxwing_xmpp::dom::serialize(&hats)),
+        Some("<hats xmlns='urn:xmpp:hats:0'><hat title='Host' uri='urn:h'/></hats>".into())
+    );
+    let done = world
+        .room
+        .set_hat(&jid("ad@x/1"), &jid("m@x"), "urn:h", None, now);
+    world.take(done.expect("no hat"));
+    assert!(world.room.hats(&jid("m@x")).is_empty());
+    let missing = world
+        .room
+        .set_hat(&jid("ad@x/1"), &jid("m@x"), "urn:h", None, now);
+    assert_eq!(condition(missing), "item-not-found");
+}
+
+#[test]
+fn a_restart_changes_nothing() {
+    let mut world = court();
+    world
+        .role("owner@x/1", "n", "visitor")
+        .expect("takes voice");
+    world.join("m@x/2", "m").expect("enters");
+    let before: Vec<_> = world
+        .room
+        .occupants()
+        .map(|(n, r)| (n.to_owned(), r))
+        .collect();
+    world.restart();
+    let after: Vec<_> = world
+        .room
+        .occupants()
+        .map(|(n, r)| (n.to_owned(), r))
+        .collect();
+    assert_eq!(before, after);
+    world.check_views();
+    // Who may not be inside any more is not.
+    let was = world.room.occupancy(&jid("n@x/1")).expect("is inside");
+    world
+        .affiliate("owner@x/1", "n@x", "outcast")
+        .expect("bans");
+    let mut room = Room::new(
+        jid(super::world::ROOM),
+        world.stored.clone(),
+        Limits::default(),
+        crate::xep_0421_occupant_ids::OccupantKey::new([7; 32]),
+    );
+    assert!(!room.restore(&jid("n@x/1"), &was.nick, was.role, &was.payload));
+}
