@@ -32,11 +32,13 @@ impl Answer for Ping {
         &[
             (Verb::Get, Place::Server, NS, "ping"),
             (Verb::Get, Place::Account, NS, "ping"),
+            (Verb::Get, Place::Groups, NS, "ping"),
+            (Verb::Get, Place::Room, NS, "ping"),
         ]
     }
 
     fn answer<'a>(&'a self, _: &'a Arc<Exchange>, query: Query) -> Boxed<'a, Answered> {
-        let own = query.place == Place::Server || query.is_own();
+        let own = query.place != Place::Account || query.is_own();
         // Whether another account exists is not told this way.
         Box::pin(async move {
             if own {

@@ -215,7 +215,10 @@ impl Inner {
 
     /// A session is not in the room any more.
     fn unseat(&mut self, session: &Jid) {
-        let found = self.seats.iter().find(|(_, seat)| seat.session.jid == *session);
+        let found = self
+            .seats
+            .iter()
+            .find(|(_, seat)| seat.session.jid == *session);
         let Some(id) = found.map(|(id, _)| *id) else {
             return;
         };

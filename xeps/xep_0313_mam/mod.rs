@@ -1,9 +1,10 @@
 //! XEP-0313: Message Archive Management (version 1.1.3)
 //!
-//! Supported: queries of one's own archive with every field of §4.1, pages both ways and flipped,
-//! the form, metadata. Pages hold at most 250 messages and what fits into the queue of the session.
-//! Groupchat messages are not in it, nor what an account wrote to an anonymous user. Its ids are not
-//! unpredictable, as §3 wants them: they hold the time of acceptance.
+//! Supported: queries of one's own archive, and of that of a room, with every field of §4.1, pages
+//! both ways and flipped, the form, metadata. Pages hold at most 250 messages and what fits into the
+//! queue of the session. Groupchat messages are in the archive of their room alone, and what an
+//! account wrote to an anonymous user in none. Ids are not unpredictable, as §3 wants them: they hold
+//! the time of acceptance.
 
 mod query;
 mod walk;
@@ -11,7 +12,6 @@ mod walk;
 use std::sync::Arc;
 
 use minidom::Element;
-use waxwing_core::account::Account;
 use waxwing_core::clock::Timestamp;
 use waxwing_core::db::DbError;
 use waxwing_core::mailbox_store::{StoredRow, id_at};
@@ -24,10 +24,10 @@ use waxwing_core::{Exchange, Session};
 use waxwing_xmpp::builder::With;
 use waxwing_xmpp::dom::{escape_attr, serialize};
 use waxwing_xmpp::stanza::{Children, Forward};
-use waxwing_xmpp::{Stanza, StanzaError};
+use waxwing_xmpp::{Jid, Stanza, StanzaError};
 
-use crate::xep_0059_rsm as rsm;
 use crate::xep_0359_stanza_ids::archive_id;
+use crate::{xep_0045_muc as muc, xep_0059_rsm as rsm};
 
 use query::Wish;
 use walk::{Page, Walk};
@@ -55,6 +55,7 @@ impl Extension for MessageArchive {
                 (Place::Account, NS),
                 (Place::Account, "urn:xmpp:mam:2#extended"),
                 (Place::Account, "urn:xmpp:mam:2#groupchat-field"),
+                (Place::Room, "urn:xmpp:mam:2#extended"),
             ],
         }
     }
@@ -79,28 +80,60 @@ impl Answer for MessageArchive {
             (Verb::Set, Place::Account, NS, "query"),
             (Verb::Get, Place::Account, NS, "query"),
             (Verb::Get, Place::Account, NS, "metadata"),
+            (Verb::Set, Place::Room, NS, "query"),
+            (Verb::Get, Place::Room, NS, "query"),
+            (Verb::Get, Place::Room, NS, "metadata"),
         ]
     }
 
     fn answer<'a>(&'a self, exchange: &'a Arc<Exchange>, query: Query) -> Boxed<'a, Answered> {
         Box::pin(async move {
-            if !query.is_own() {
-                // §8.1.
-                return Err(StanzaError::forbidden());
-            }
+            let archive = Archive::of(exchange, &query).await?;
             match (query.verb, query.payload.name()) {
-                (Verb::Get, "metadata") => Ok(Some(metadata(exchange, &query.account).await?)),
+                (Verb::Get, "metadata") => Ok(Some(metadata(exchange, archive.owner).await?)),
                 (Verb::Get, _) => Ok(Some(query::form())),
-                (Verb::Set, _) => search(exchange, &query).await,
+                (Verb::Set, _) => search(exchange, &archive, &query).await,
             }
         })
     }
 }
 
+/// Whose archive is asked.
+struct Archive {
+    /// The owner of its rows.
+    owner: i64,
+    /// Its bare JID.
+    jid: Jid,
+    /// Whether it is one of a room, and the asker may know who wrote what.
+    shows_authors: bool,
+}
+
+impl Archive {
+    /// The archive that a query is for, if the asker may read it (§8.1).
+    async fn of(exchange: &Arc<Exchange>, query: &Query) -> Result<Archive, StanzaError> {
+        if let Some(service) = exchange.services.find(&query.to) {
+            let shelf = service.archive(exchange, query).await?;
+            return Ok(Archive {
+                owner: shelf.owner,
+                jid: query.to.to_bare(),
+                shows_authors: shelf.shows_authors,
+            });
+        }
+        if !query.is_own() {
+            return Err(StanzaError::forbidden());
+        }
+        Ok(Archive {
+            owner: query.account.id,
+            jid: query.account.jid.clone(),
+            shows_authors: false,
+        })
+    }
+}
+
 /// §4. The results are queued for the session before the answer is.
-async fn search(exchange: &Exchange, query: &Query) -> Answered {
+async fn search(exchange: &Exchange, archive: &Archive, query: &Query) -> Answered {
     let wish = Wish::of(&query.payload)?;
-    let (mailbox, account) = (&exchange.mailbox, query.account.id);
+    let (mailbox, account) = (&exchange.mailbox, archive.owner);
     let named = wish.named();
     let known = mailbox.archive_rows(account, &named).await?;
     if known.len() < named.len() {
@@ -112,7 +145,7 @@ async fn search(exchange: &Exchange, query: &Query) -> Answered {
     }
     let mut walk = Walk::new(
         &wish,
-        &query.account.jid,
+        &archive.jid,
         &query.session.jid,
         room(&query.session.outbox),
     );
@@ -129,7 +162,7 @@ async fn search(exchange: &Exchange, query: &Query) -> Answered {
         walk.take(rows.await?);
     }
     let page = walk.page()?;
-    if !send(&query.session, &wish, &page.rows) {
+    if !send(archive, &query.session, &wish, &page.rows) {
         // Its stream is ending.
         return Err(StanzaError::service_unavailable());
     }
@@ -143,8 +176,11 @@ fn room(outbox: &Outbox) -> usize {
 }
 
 /// False: the session takes nothing more.
-fn send(session: &Session, wish: &Wish, rows: &[StoredRow]) -> bool {
-    let queued = |row: &StoredRow| session.outbox.push(&result(session, wish, row)) == Push::Queued;
+fn send(archive: &Archive, session: &Session, wish: &Wish, rows: &[StoredRow]) -> bool {
+    let queued = |row: &StoredRow| {
+        let result = result(archive, session, wish, row);
+        session.outbox.push(&result) == Push::Queued
+    };
     if wish.is_flipped {
         // §4.3.4: the same page, the newest first.
         rows.iter().rev().all(queued)
@@ -154,14 +190,14 @@ fn send(session: &Session, wish: &Wish, rows: &[StoredRow]) -> bool {
 }
 
 /// §4.2.
-fn result(session: &Session, wish: &Wish, row: &StoredRow) -> Stanza {
+fn result(archive: &Archive, session: &Session, wish: &Wish, row: &StoredRow) -> Stanza {
     let mut attributes = format!(" id='{}'", archive_id(row.id));
     if let Some(query) = &wish.queryid {
         attributes.push_str(&format!(" queryid='{}'", escape_attr(query)));
     }
     let stamp = time_of(row.id).to_xep_0082();
     let forward = Forward {
-        from: session.account.jid.as_str(),
+        from: archive.jid.as_str(),
         to: session.jid.as_str(),
         kind: None,
         name: "result",
@@ -169,7 +205,12 @@ fn result(session: &Session, wish: &Wish, row: &StoredRow) -> Stanza {
         attributes: &attributes,
         before: &format!("<delay xmlns='urn:xmpp:delay' stamp='{stamp}'/>"),
     };
-    forward.message(&row.body)
+    // In a room a message names its author by nickname alone.
+    let named = archive.shows_authors && row.from != archive.jid.as_str();
+    match Stanza::parse(row.body.clone()).ok().filter(|_| named) {
+        Some(stanza) => forward.message(stanza.with_child(&muc::author(&row.from)).bytes()),
+        None => forward.message(&row.body),
+    }
 }
 
 /// §4.3.2.
@@ -225,7 +266,7 @@ impl Inline for MessageArchive {
             return None;
         }
         Some(Box::pin(async move {
-            let metadata = metadata(exchange, &session.account).await;
+            let metadata = metadata(exchange, session.account.id).await;
             metadata
                 .inspect_err(|error| tracing::error!(%error, "the ends of an archive"))
                 .ok()
@@ -234,10 +275,10 @@ impl Inline for MessageArchive {
     }
 }
 
-/// §5: the ends of an account's archive.
-async fn metadata(exchange: &Exchange, account: &Account) -> Result<Element, DbError> {
+/// §5: the ends of an archive.
+async fn metadata(exchange: &Exchange, owner: i64) -> Result<Element, DbError> {
     let mut metadata = Element::builder("metadata", NS);
-    if let Some((first, last)) = exchange.mailbox.archive_ends(account.id).await? {
+    if let Some((first, last)) = exchange.mailbox.archive_ends(owner).await? {
         for (name, id) in [("start", first), ("end", last)] {
             let end = Element::builder(name, NS)
                 .with("id", archive_id(id))

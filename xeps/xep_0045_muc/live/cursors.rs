@@ -130,7 +130,11 @@ mod tests {
         cursors.advance(&bob, Some("b"), 3);
         cursors.follow([&alice].into_iter(), 9);
         let moved = cursors.take_moved(Timestamp(6));
-        assert!(moved.iter().all(|cursor| cursor.jid == alice && cursor.cursor == 2));
+        assert!(
+            moved
+                .iter()
+                .all(|cursor| cursor.jid == alice && cursor.cursor == 2)
+        );
         assert_eq!(moved.len(), 2);
         assert!(cursors.take_moved(Timestamp(7)).is_empty());
         // Who comes back begins anew.

@@ -19,7 +19,7 @@ use waxwing_xmpp::{Stanza, ns};
 
 use super::publish::with_id;
 use super::{Act, Inner, Live, MESSAGE, tail};
-use crate::xep_0045_muc::USER;
+use crate::xep_0045_muc::author;
 use crate::xep_0045_muc::config::Whois;
 use crate::xep_0045_muc::room::Exit;
 
@@ -70,7 +70,10 @@ impl Feed for Live {
             let (after, newest) = {
                 let mut inner = self.inner.lock();
                 let newest = inner.newest;
-                let next = inner.seats.get_mut(&id).and_then(|seat| seat.position.next());
+                let next = inner
+                    .seats
+                    .get_mut(&id)
+                    .and_then(|seat| seat.position.next());
                 match next {
                     Some(Next::Page(after)) => (after, newest),
                     // A room names no rows.
@@ -167,10 +170,4 @@ impl Live {
             drop(outcome.finish(&own, None).await);
         });
     }
-}
-
-/// Who wrote a message, by real JID, for those who may know.
-pub(in crate::xep_0045_muc) fn author(jid: &str) -> String {
-    let jid = escape_attr(jid);
-    format!("<x xmlns='{USER}'><item jid='{jid}'/></x>")
 }

@@ -57,7 +57,9 @@ impl Live {
 /// How many messages are looked at.
 fn limit(wish: History, usual: usize) -> usize {
     let is_wish = wish != History::default();
-    let wanted = wish.max_stanzas.map(|max| usize::try_from(max).unwrap_or(MOST));
+    let wanted = wish
+        .max_stanzas
+        .map(|max| usize::try_from(max).unwrap_or(MOST));
     match wanted {
         _ if wish.max_chars == Some(0) || wish.seconds == Some(0) => 0,
         Some(wanted) => wanted.min(MOST),
@@ -68,7 +70,9 @@ fn limit(wish: History, usual: usize) -> usize {
 
 fn since(wish: History, now: Timestamp) -> i64 {
     let seconds = wish.seconds.map(|seconds| {
-        let past = i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1000);
+        let past = i64::try_from(seconds)
+            .unwrap_or(i64::MAX)
+            .saturating_mul(1000);
         now.0.saturating_sub(past)
     });
     let since = wish.since.map(|since| since.0);

@@ -29,10 +29,9 @@ impl MultiUserChat {
                 check_feeds(session, &live, is_entering)?;
                 let mut inner = live.lock();
                 let now = exchange.now();
-                let effects =
-                    inner
-                        .room
-                        .presence(&session.jid, to.resource(), presence, now)?;
+                let effects = inner
+                    .room
+                    .presence(&session.jid, to.resource(), presence, now)?;
                 let outcome = live.perform(&mut inner, exchange, acting(session), effects);
                 drop(inner);
                 (live, outcome)
@@ -84,7 +83,9 @@ impl MultiUserChat {
             return Err(StanzaError::not_allowed().with_text(text));
         }
         let known = store::rooms_of(&exchange.database, &creator.jid).await?;
-        let own = known.iter().filter(|(_, _, affiliation)| *affiliation == Affiliation::Owner);
+        let own = known
+            .iter()
+            .filter(|(_, _, affiliation)| *affiliation == Affiliation::Owner);
         if own.count() >= MAX_OWNED {
             let text = "You own as many rooms as one user can";
             return Err(StanzaError::resource_constraint().with_text(text));

@@ -62,7 +62,9 @@ impl MultiUserChat {
     pub(super) fn see_off(&self, exchange: &Arc<Exchange>) {
         for live in self.all() {
             let mut inner = live.lock();
-            let leaving = inner.sessions().filter(|session| !session.outbox.is_resumable());
+            let leaving = inner
+                .sessions()
+                .filter(|session| !session.outbox.is_resumable());
             let leaving: Vec<Jid> = leaving.map(|session| session.jid.clone()).collect();
             for session in leaving {
                 let effects = inner.room.leave(&session, Exit::Shutdown, exchange.now());
@@ -78,9 +80,9 @@ impl MultiUserChat {
         for live in self.all() {
             statements.extend(live.take_moved(exchange.now()));
             let inner = live.lock();
-            let asleep = inner.sessions().filter(|session| {
-                session.stream() != 0 && session.outbox.asleep_until().is_some()
-            });
+            let asleep = inner
+                .sessions()
+                .filter(|session| session.stream() != 0 && session.outbox.asleep_until().is_some());
             for session in asleep {
                 let Some(occupancy) = inner.room.occupancy(&session.jid) else {
                     continue;
@@ -164,7 +166,9 @@ impl MultiUserChat {
         loop {
             let arrived = {
                 let mut arrivals = self.arrivals.lock();
-                let is_due = arrivals.front().is_some_and(|(since, _)| *since + GRACE <= now);
+                let is_due = arrivals
+                    .front()
+                    .is_some_and(|(since, _)| *since + GRACE <= now);
                 if is_due { arrivals.pop_front() } else { None }
             };
             let Some((_, user)) = arrived else {

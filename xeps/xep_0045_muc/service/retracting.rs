@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use waxwing_core::Exchange;
 use waxwing_core::db::DbError;
-use waxwing_xmpp::stanza::{Children, MessageType};
 use waxwing_xmpp::Stanza;
+use waxwing_xmpp::stanza::{Children, MessageType};
 
 use super::MultiUserChat;
 use crate::xep_0045_muc::live::{Act, Live};
@@ -44,9 +44,7 @@ impl MultiUserChat {
         (id, target): (&str, &Stanza),
     ) {
         let mut inner = live.lock();
-        let buried = inner
-            .room
-            .retracted(retraction, id, target, exchange.now());
+        let buried = inner.room.retracted(retraction, id, target, exchange.now());
         let effects = buried.into_iter().collect();
         let outcome = live.perform(&mut inner, exchange, Act::default(), effects);
         drop(inner);

@@ -14,7 +14,8 @@ use crate::xep_0045_muc::store::{self, Public};
 use crate::xep_0045_muc::{hat_commands, info};
 use crate::xep_0059_rsm as rsm;
 use crate::{
-    xep_0050_commands as commands, xep_0433_channel_search as search, xep_0486_muc_avatars as avatars,
+    xep_0050_commands as commands, xep_0433_channel_search as search,
+    xep_0486_muc_avatars as avatars,
 };
 
 /// The node that tells the nickname which is reserved for who asks (§7.12).
@@ -79,8 +80,7 @@ impl MultiUserChat {
             search::Wish::Form => return Ok(Some(search::form())),
             search::Wish::Search(wish, request) => (wish, request),
         };
-        let is_wanted =
-            |room: &Public| wish.matches(&room.local, &room.name, &room.description);
+        let is_wanted = |room: &Public| wish.matches(&room.local, &room.name, &room.description);
         let found = store::search(&exchange.database, is_wanted).await?;
         let users = |room: &Public| {
             let live = self.get(&format!("{}@{}", room.local, query.to.domain()));
@@ -109,9 +109,11 @@ fn service(features: &[&str]) -> Element {
         .with("category", "conference")
         .with("type", "text")
         .with("name", "Groups");
-    let features = features
-        .iter()
-        .map(|feature| Element::builder("feature", INFO).with("var", feature).build());
+    let features = features.iter().map(|feature| {
+        Element::builder("feature", INFO)
+            .with("var", feature)
+            .build()
+    });
     Element::builder("query", INFO)
         .append(identity.build())
         .append_all(features)
