@@ -18,7 +18,7 @@ use waxwing_core::deliver::Watched;
 use waxwing_core::exchange::Exchange;
 use waxwing_core::mailbox_store::{Mailbox, time_of};
 use waxwing_core::outbox::Close;
-use waxwing_core::powers::{ClaimConflict, IqTable};
+use waxwing_core::powers::{ClaimConflict, IqTable, Services};
 use waxwing_core::registry::Registry;
 use waxwing_core::streams::Streams;
 use waxwing_xmpp::StreamError;
@@ -106,7 +106,6 @@ pub async fn open(config: &Config) -> Result<Arc<Exchange>, ServerError> {
     }
     Ok(Arc::new(Exchange {
         domain: settings.domain.clone(),
-        settings: ArcSwap::from_pointee(settings),
         mailbox,
         epoch: next_epoch(&database).await?,
         streams: Streams::default(),
@@ -115,7 +114,9 @@ pub async fn open(config: &Config) -> Result<Arc<Exchange>, ServerError> {
         database,
         registry: Registry::default(),
         iq_table: IqTable::new(&powers.answer)?,
+        services: Services::new(&powers.serve, &settings),
         powers,
+        settings: ArcSwap::from_pointee(settings),
         clock,
         ids,
     }))
@@ -174,6 +175,9 @@ pub async fn serve(
 ) -> Result<(), ServerError> {
     let exchange = open(&config).await?;
     exchange.load_streams().await?;
+    for (_, service) in exchange.services.iter() {
+        service.start(&exchange).await?;
+    }
     let (stop, stopping) = watch::channel(false);
     let (alive, mut ended) = mpsc::channel(1);
     let listeners = bind(&config)?;
@@ -202,6 +206,9 @@ pub async fn serve(
     let admin = tokio::spawn(admin::serve(Arc::clone(&shared), socket));
     let outcome = until_stopped(&shared, signals, load, &logging).await;
     stop.send_replace(true);
+    for (_, service) in shared.exchange.services.iter() {
+        service.ending(&shared.exchange);
+    }
     close_sessions(&shared.exchange);
     if tokio::time::timeout(DRAIN, ended.recv()).await.is_err() {
         tracing::warn!("some connections did not end in time");
@@ -210,6 +217,11 @@ pub async fn serve(
     wheel.abort();
     late.abort();
     admin.abort();
+    for (domain, service) in shared.exchange.services.iter() {
+        if let Err(error) = service.stop(&shared.exchange).await {
+            tracing::error!(%error, %domain, "what a service knows could not be kept");
+        }
+    }
     match shared.exchange.save_streams().await {
         Ok(streams) => tracing::info!(streams, "can be resumed"),
         Err(error) => tracing::error!(%error, "streams could not be kept"),
@@ -337,7 +349,9 @@ fn reload(shared: &Shared, loaded: Result<Config, Vec<config::Problem>>, logging
     }
     logging.set_level(&new.log.level);
     let mut settings = new.settings();
-    settings.anonymous = shared.exchange.settings.load().anonymous;
+    let fixed = shared.exchange.settings.load_full();
+    settings.anonymous = fixed.anonymous;
+    settings.groups_domain = fixed.groups_domain.clone();
     shared.exchange.settings.store(Arc::new(settings));
     shared.config.store(Arc::new(new));
     tracing::info!(
@@ -363,6 +377,9 @@ async fn background(shared: Arc<Shared>) {
             },
             _ = streams.tick() => {
                 shared.exchange.end_streams();
+                for (_, service) in shared.exchange.services.iter() {
+                    service.tick(&shared.exchange).await;
+                }
             }
             _ = eviction.tick() => {
                 shared.exchange.registry.evict_idle();

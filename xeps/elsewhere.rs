@@ -48,6 +48,13 @@ pub const ELSEWHERE: &[(&str, &str, &str, &str, &str)] = &[
         "passed on, kept, archived and copied like messages",
     ),
     (
+        "XEP-0249",
+        "Direct MUC Invitations",
+        "1.2",
+        "xeps",
+        "passed on, kept, archived and copied like messages",
+    ),
+    (
         "XEP-0256",
         "Last Activity in Presence",
         "1.1",

@@ -10,11 +10,14 @@ pub mod xep_0004_data_forms;
 pub mod xep_0012_last_activity;
 pub mod xep_0030_disco;
 pub mod xep_0045_muc;
+pub mod xep_0050_commands;
+pub mod xep_0054_vcard_temp;
 pub mod xep_0059_rsm;
 pub mod xep_0077_register;
 pub mod xep_0082_date_time;
 pub mod xep_0092_version;
 pub mod xep_0115_caps;
+pub mod xep_0153_vcard_avatars;
 pub mod xep_0157_contact;
 pub mod xep_0160_offline;
 pub mod xep_0198_stream_management;
@@ -30,10 +33,12 @@ pub mod xep_0359_stanza_ids;
 pub mod xep_0421_occupant_ids;
 pub mod xep_0424_retraction;
 pub mod xep_0425_moderation;
+pub mod xep_0433_channel_search;
 pub mod xep_0441_preferences;
 pub mod xep_0463_affiliation_versions;
 pub mod xep_0478_limits;
 pub mod xep_0484_fast;
+pub mod xep_0486_muc_avatars;
 
 use std::sync::Arc;
 
@@ -50,6 +55,7 @@ pub fn powers() -> Powers {
     let roster = Arc::new(rfc_6121_roster::Roster);
     let last = Arc::new(xep_0012_last_activity::LastActivity);
     let disco = Arc::new(xep_0030_disco::Disco);
+    let groups = Arc::new(xep_0045_muc::service::MultiUserChat::default());
     let paging = Arc::new(xep_0059_rsm::Paging);
     let register = Arc::new(xep_0077_register::Register::default());
     let version = Arc::new(xep_0092_version::Version);
@@ -75,6 +81,7 @@ pub fn powers() -> Powers {
             roster.clone(),
             last.clone(),
             disco.clone(),
+            groups.clone(),
             paging,
             register.clone(),
             version.clone(),
@@ -101,7 +108,12 @@ pub fn powers() -> Powers {
         stamp: vec![stanza_ids, carbons.clone(), delay],
         copy: vec![carbons.clone()],
         archive: Some(preferences.clone()),
-        attend: vec![last.clone(), fast.clone(), preferences.clone()],
+        attend: vec![
+            last.clone(),
+            fast.clone(),
+            preferences.clone(),
+            groups.clone(),
+        ],
         describe: vec![contact],
         answer: vec![
             session.clone(),
@@ -115,7 +127,9 @@ pub fn powers() -> Powers {
             carbons.clone(),
             archive.clone(),
             preferences,
+            groups.clone(),
         ],
+        serve: vec![groups],
         // Clients read the features as a set; what older ones look for first stands first.
         stream: vec![
             register,

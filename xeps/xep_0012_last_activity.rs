@@ -93,9 +93,9 @@ impl Attend for LastActivity {
         }))
     }
 
-    fn removed(&self, account: i64) -> Vec<Statement> {
+    fn removed(&self, account: &Account) -> Vec<Statement> {
         let delete = "DELETE FROM last_activity WHERE account = ?1";
-        vec![Statement::new(delete, vec![account.into()])]
+        vec![Statement::new(delete, vec![account.id.into()])]
     }
 }
 

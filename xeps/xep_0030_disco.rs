@@ -43,6 +43,10 @@ impl Answer for Disco {
             (Verb::Get, Place::Account, INFO, "query"),
             (Verb::Get, Place::Server, ITEMS, "query"),
             (Verb::Get, Place::Account, ITEMS, "query"),
+            (Verb::Get, Place::Groups, INFO, "query"),
+            (Verb::Get, Place::Groups, ITEMS, "query"),
+            (Verb::Get, Place::Room, INFO, "query"),
+            (Verb::Get, Place::Room, ITEMS, "query"),
         ]
     }
 
@@ -52,9 +56,13 @@ impl Answer for Disco {
                 // XEP-0030 §8: as if the account did not exist.
                 return Err(StanzaError::service_unavailable());
             }
+            if let Some(service) = exchange.services.find(&query.to) {
+                let features = exchange.powers.features(query.place);
+                return service.discover(exchange, &query, features).await.map(Some);
+            }
             let node = query.payload.attr("node");
             if query.payload.ns() == ITEMS {
-                return items(&query, node);
+                return items(exchange, &query, node);
             }
             let known = node.is_none_or(|node| {
                 query.place == Place::Server && node == xep_0115_caps::node(exchange)
@@ -82,13 +90,18 @@ fn may_see(query: &Query) -> bool {
 }
 
 /// XEP-0030 §4: an account's items are its available resources.
-fn items(query: &Query, node: Option<&str>) -> Answered {
+fn items(exchange: &Exchange, query: &Query, node: Option<&str>) -> Answered {
     if node.is_some() {
         return Err(StanzaError::item_not_found());
     }
     let answer = Element::builder("query", ITEMS);
     if query.place == Place::Server {
-        return Ok(Some(answer.build()));
+        let services = exchange.services.iter().map(|(domain, _)| {
+            Element::builder("item", ITEMS)
+                .with("jid", domain.as_str())
+                .build()
+        });
+        return Ok(Some(answer.append_all(services).build()));
     }
     let state = query.account.lock();
     let items = state.available().map(|(bound, _)| {
@@ -133,5 +146,6 @@ fn identity(place: Place) -> (&'static str, &'static str) {
     match place {
         Place::Server => ("server", "im"),
         Place::Account => ("account", "registered"),
+        Place::Groups | Place::Room => ("conference", "text"),
     }
 }

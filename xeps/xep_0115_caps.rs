@@ -9,11 +9,11 @@ use sha1::{Digest, Sha1};
 use waxwing_core::Exchange;
 use waxwing_core::powers::{Extension, Place, Specification, Stream, StreamFacts};
 
+use crate::xep_0004_data_forms::{Form, NS as DATA};
 use crate::xep_0030_disco;
 
 const NS: &str = "http://jabber.org/protocol/caps";
 const NODE: &str = "urn:waxwing";
-const DATA: &str = "jabber:x:data";
 
 /// See the [module](self).
 pub struct Caps;
@@ -60,22 +60,19 @@ fn verification(exchange: &Exchange) -> String {
         }
     }
     for form in info.children().filter(|child| child.is("x", DATA)) {
-        let values = |field: &minidom::Element| {
-            let mut values: Vec<_> = field.children().map(minidom::Element::text).collect();
-            values.sort_unstable();
-            values
+        // They are our own.
+        let Ok(form) = Form::parse(form) else {
+            continue;
         };
-        let mut fields: Vec<_> = form
-            .children()
-            .map(|field| (field.attr("var").unwrap_or_default(), values(field)))
-            .collect();
-        // FORM_TYPE comes first and gives only its value.
-        fields.sort_unstable_by_key(|(var, _)| (*var != "FORM_TYPE", var.to_owned()));
-        for (var, values) in fields {
-            if var != "FORM_TYPE" {
-                text += &format!("{var}<");
+        text += &format!("{}<", form.form_type.unwrap_or_default());
+        let mut fields = form.fields;
+        fields.sort_unstable_by(|one, other| one.var.cmp(&other.var));
+        for mut field in fields {
+            text += &format!("{}<", field.var);
+            field.values.sort_unstable();
+            for value in field.values {
+                text += &format!("{value}<");
             }
-            values.iter().for_each(|value| text += &format!("{value}<"));
         }
     }
     STANDARD.encode(Sha1::digest(text.as_bytes()))

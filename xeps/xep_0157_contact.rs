@@ -5,9 +5,9 @@
 use minidom::Element;
 use waxwing_core::Exchange;
 use waxwing_core::powers::{Describe, Extension, Place, Specification};
-use waxwing_xmpp::builder::With;
 
-const DATA: &str = "jabber:x:data";
+use crate::xep_0004_data_forms::{Field, FieldKind, Form, FormKind};
+
 const FORM: &str = "http://jabber.org/network/serverinfo";
 
 /// See the [module](self).
@@ -30,25 +30,11 @@ impl Describe for Contact {
         if place != Place::Server || settings.contacts.is_empty() {
             return None;
         }
-        let mut form = Element::builder("x", DATA)
-            .with("type", "result")
-            .append(field("FORM_TYPE", "hidden", &[FORM.to_owned()]));
+        let mut form = Form::new(FormKind::Result, FORM);
         for (kind, addresses) in &settings.contacts {
-            form = form.append(field(&format!("{kind}-addresses"), "list-multi", addresses));
+            let field = Field::new(&format!("{kind}-addresses"), FieldKind::ListMulti);
+            form = form.field(field.values(addresses.iter().map(String::as_str)));
         }
-        Some(form.build())
+        Some(form.to_element())
     }
-}
-
-fn field(var: &str, kind: &str, values: &[String]) -> Element {
-    let values = values.iter().map(|value| {
-        Element::builder("value", DATA)
-            .append(value.as_str())
-            .build()
-    });
-    Element::builder("field", DATA)
-        .with("var", var)
-        .with("type", kind)
-        .append_all(values)
-        .build()
 }

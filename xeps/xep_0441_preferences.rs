@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use minidom::Element;
 use waxwing_core::Exchange;
+use waxwing_core::account::Account;
 use waxwing_core::archiving::{Otherwise, Preferences};
 use waxwing_core::db::{DbError, Migrations, Row, Statement};
 use waxwing_core::powers::{
@@ -64,8 +65,8 @@ impl Archive for ArchivePreferences {
 }
 
 impl Attend for ArchivePreferences {
-    fn removed(&self, account: i64) -> Vec<Statement> {
-        vec![deletion(account)]
+    fn removed(&self, account: &Account) -> Vec<Statement> {
+        vec![deletion(account.id)]
     }
 }
 

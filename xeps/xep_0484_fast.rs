@@ -6,6 +6,7 @@
 
 use minidom::Element;
 use waxwing_core::Exchange;
+use waxwing_core::account::Account;
 use waxwing_core::clock::Timestamp;
 use waxwing_core::db::{DbError, Migrations, Row, Statement, Value};
 use waxwing_core::powers::{
@@ -65,12 +66,12 @@ impl Extension for Fast {
 
 impl Attend for Fast {
     fn revoked(&self, account: i64) -> Vec<Statement> {
-        self.removed(account)
-    }
-
-    fn removed(&self, account: i64) -> Vec<Statement> {
         let delete = "DELETE FROM fast_token WHERE account = ?1";
         vec![Statement::new(delete, vec![account.into()])]
+    }
+
+    fn removed(&self, account: &Account) -> Vec<Statement> {
+        self.revoked(account.id)
     }
 }
 

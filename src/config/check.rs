@@ -40,7 +40,8 @@ fn string(form: Form, text: &str) -> Result<(), String> {
     match form {
         Form::Address => address(text),
         Form::BareJid => bare_jid(text).map(drop),
-        Form::Domain => domain(text).map(drop),
+        Form::OptionalDomain if text.is_empty() => Ok(()),
+        Form::Domain | Form::OptionalDomain => domain(text).map(drop),
         Form::LogFilter => log_filter(text),
         Form::OneOf(words) if words.contains(&text) => Ok(()),
         Form::OneOf(words) => Err(suggest(
@@ -106,6 +107,10 @@ pub(super) fn whole(config: &Config) -> Vec<(&'static str, String)> {
     listeners(config, &mut problem);
     certificate(config, &mut problem);
     limits(config, &mut problem);
+    if config.muc.domain == config.domain {
+        let text = "is the domain of the server: rooms and accounts need domains of their own";
+        problem("muc.domain", text.to_owned());
+    }
     if config.auth.mechanisms.is_empty() && !config.auth.anonymous {
         problem(
             "auth.mechanisms",
@@ -181,6 +186,9 @@ fn limits(config: &Config, problem: &mut impl FnMut(&'static str, String)) {
 pub(super) fn normalise(config: &mut Config) {
     if let Ok(normal) = domain(&config.domain) {
         config.domain = normal;
+    }
+    if let Ok(normal) = domain(&config.muc.domain) {
+        config.muc.domain = normal;
     }
     for admin in &mut config.admins {
         if let Ok(normal) = bare_jid(admin) {

@@ -35,6 +35,7 @@ pub const SECTIONS: &[Section] = &[
     Tls::SECTION,
     Auth::SECTION,
     Registration::SECTION,
+    Muc::SECTION,
     Archive::SECTION,
     Contact::SECTION,
     Log::SECTION,
@@ -77,6 +78,7 @@ settings! {
         tls: Tls,
         auth: Auth,
         registration: Registration,
+        muc: Muc,
         archive: Archive,
         contact: Contact,
         log: Log,
@@ -143,6 +145,18 @@ settings! {
         /// can make one, which spammers will find.
         mode: RegistrationMode = RegistrationMode::Closed,
             Kind::Text(Form::OneOf(&["closed", "open"])), Reload;
+    }
+}
+
+settings! {
+    /// Group chat (XEP-0045).
+    Muc ["muc"] {
+        /// The domain of the rooms. If empty, "groups." and the domain of the server.
+        domain: String = String::new(), Kind::Text(Form::OptionalDomain), Restart;
+
+        /// How many members a room can have. Owners, admins and members count, whether they are
+        /// there or not, and everybody else who is there. The owners of a room can allow fewer.
+        max_members: u16 = 256, Kind::Integer(1, 256), Reload;
     }
 }
 

@@ -84,6 +84,8 @@ pub enum Form {
     BareJid,
     /// A domain name.
     Domain,
+    /// A domain name, or empty.
+    OptionalDomain,
     /// A log filter: a level, or a comma-separated list of levels and `target=level`.
     LogFilter,
     /// One of these words.

@@ -6,6 +6,15 @@ use waxwing_xmpp::Jid;
 use super::{Config, RegistrationMode};
 
 impl Config {
+    /// The domain of the rooms.
+    pub fn groups_domain(&self) -> String {
+        if self.muc.domain.is_empty() {
+            format!("groups.{}", self.domain)
+        } else {
+            self.muc.domain.clone()
+        }
+    }
+
     /// What the configuration decides about the exchange.
     pub fn settings(&self) -> Settings {
         let limits = &self.limits;
@@ -48,6 +57,8 @@ impl Config {
             anonymous: self.auth.anonymous,
             archive: self.archive.enabled,
             resume_seconds: limits.resume_timeout.as_secs(),
+            groups_domain: Jid::parse(&self.groups_domain()).expect("a checked domain"),
+            room_members: self.muc.max_members,
         }
     }
 }

@@ -127,6 +127,11 @@ impl Exchange {
             delivery.sleep(session);
         }
         delivery.finish();
+        if is_bound {
+            for feed in session.feeds() {
+                feed.sleep(session);
+            }
+        }
         is_bound
     }
 

@@ -23,9 +23,21 @@ pub enum Page {
 }
 
 impl Exchange {
-    /// Hands the next page of the mailbox to a session that is being drained. Rows stay until the
-    /// client has shown that it took them.
+    /// Hands the next page of the mailbox to a session that is being drained, and then of the feeds
+    /// that it follows. Rows stay until the client has shown that it took them.
     pub async fn drain_page(self: &Arc<Self>, session: &Arc<Session>) -> Result<Page, DbError> {
+        if let Page::More = self.drain_mailbox(session).await? {
+            return Ok(Page::More);
+        }
+        for feed in session.feeds() {
+            if let Page::More = feed.drain_page(self, session).await? {
+                return Ok(Page::More);
+            }
+        }
+        Ok(Page::Done)
+    }
+
+    async fn drain_mailbox(self: &Arc<Self>, session: &Arc<Session>) -> Result<Page, DbError> {
         let account = &session.account;
         let Some((next, newest)) = drain_position(account, session.reference) else {
             return Ok(Page::Done);

@@ -16,7 +16,7 @@ use crate::db::{Database, DbError};
 use crate::deliver::Watched;
 use crate::mailbox_store::Mailbox;
 use crate::outbox::Push;
-use crate::powers::{Direction, IqTable, Powers};
+use crate::powers::{Direction, IqTable, Powers, Services};
 pub use crate::receipt::{Receipt, Sender};
 use crate::registry::Registry;
 use crate::roster::Roster;
@@ -63,6 +63,10 @@ pub struct Settings {
     pub archive: bool,
     /// Seconds that a broken stream can be resumed (XEP-0198).
     pub resume_seconds: u64,
+    /// The domain of the rooms (XEP-0045); fixed for the life of the process.
+    pub groups_domain: Jid,
+    /// Members that a room can have.
+    pub room_members: u16,
 }
 
 /// See the [module](self).
@@ -83,6 +87,8 @@ pub struct Exchange {
     pub powers: Powers,
     /// Who answers which IQ.
     pub iq_table: IqTable,
+    /// Who owns which domain besides the server's.
+    pub services: Services,
     /// Streams that can be resumed.
     pub streams: Streams,
     /// Accounts whose sessions hold messages in memory only.
@@ -228,6 +234,9 @@ impl Exchange {
         if let Some(receipt) = self.route_to_loaded(stanza, to, origin) {
             return receipt;
         }
+        if let Some(service) = self.services.find(to) {
+            return service.message_later(self, stanza, to, origin).await;
+        }
         match self.account(to.bare()).await {
             Ok(Some(account)) => {
                 self.deliver_message(&account, to, stanza, self.clock.now(), origin)
@@ -246,7 +255,10 @@ impl Exchange {
         origin: Option<Sender<'_>>,
     ) -> Option<Receipt> {
         if !self.is_local(to) {
-            return Some(Receipt::Bounced(StanzaError::remote_server_not_found()));
+            return match self.services.find(to) {
+                Some(service) => service.message(self, stanza, to, origin),
+                None => Some(Receipt::Bounced(StanzaError::remote_server_not_found())),
+            };
         }
         if to.local().is_none() {
             return Some(match stanza.message_type() {

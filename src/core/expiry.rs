@@ -9,6 +9,7 @@ use waxwing_xmpp::{Jid, Stanza, StanzaError, stanza};
 use crate::account::Account;
 use crate::db::DbError;
 use crate::exchange::{Exchange, Receipt};
+use crate::feed::FIRST_FEED;
 use crate::mailbox_store::{Flags, OwnedRow, StoredRow};
 use crate::stray;
 
@@ -41,7 +42,8 @@ impl Exchange {
     /// account in memory knows is newer than the table.
     async fn is_undelivered(&self, owned: &OwnedRow) -> Result<bool, DbError> {
         let row = &owned.row;
-        if !row.flags.any(Flags::INCOMING) {
+        // Of a feed nobody is told: it is for whoever follows it.
+        if !row.flags.any(Flags::INCOMING) || owned.recipient >= FIRST_FEED {
             return Ok(false);
         }
         if let Some(account) = self.recipient_in_memory(owned) {

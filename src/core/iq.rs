@@ -17,7 +17,7 @@ use waxwing_xmpp::{Jid, Stanza, StanzaError, StreamError, ns};
 use crate::account::Account;
 use crate::exchange::{Exchange, parse_address};
 use crate::outbox::Close;
-use crate::powers::{Answered, Place, Query, Verb};
+use crate::powers::{Answered, Place, Query, Serve, Verb};
 use crate::session::Session;
 
 /// The prefix of the ids of pings that the server sends.
@@ -39,14 +39,18 @@ impl Exchange {
         let verb = match frame.iq_type() {
             IqType::Get => Verb::Get,
             IqType::Set => Verb::Set,
-            IqType::Result | IqType::Error => return self.pass_response(session, frame, &to),
+            IqType::Result | IqType::Error => return self.pass_response(session, frame, &to).await,
             IqType::Unknown => return self.refuse_iq(session, frame, &StanzaError::bad_request()),
         };
         if frame.child_count() != 1 {
             return self.refuse_iq(session, frame, &StanzaError::bad_request());
         }
-        if !self.is_local(&to) {
+        let service = self.services.find(&to);
+        if service.is_none() && !self.is_local(&to) {
             return self.refuse_iq(session, frame, &StanzaError::remote_server_not_found());
+        }
+        if let Some(service) = service.filter(|_| to.is_full()) {
+            return self.relay(service, session, frame, &to).await;
         }
         if to.is_full() && to.local().is_some() {
             return self.pass_request(session, frame, &to);
@@ -57,7 +61,9 @@ impl Exchange {
             Ok(addressed) => addressed,
             Err(error) => return self.refuse_iq(session, frame, &error),
         };
-        let outcome = self.answer(session, frame, verb, place, account).await;
+        let outcome = self
+            .answer(session, frame, verb, place, (&to, account))
+            .await;
         match outcome {
             Ok(child) => {
                 let from = frame.to().map(|_| to.as_str());
@@ -81,6 +87,9 @@ impl Exchange {
         session: &Session,
         to: &Jid,
     ) -> Result<(Place, Arc<Account>), StanzaError> {
+        if let Some(service) = self.services.find(to) {
+            return Ok((service.place(to), Arc::clone(&session.account)));
+        }
         if to.local().is_none() {
             return match to.resource() {
                 None => Ok((Place::Server, Arc::clone(&session.account))),
@@ -102,7 +111,7 @@ impl Exchange {
         frame: &Frame<'_>,
         verb: Verb,
         place: Place,
-        account: Arc<Account>,
+        (to, account): (&Jid, Arc<Account>),
     ) -> Answered {
         let Some((namespace, name)) = frame.payload() else {
             return Err(StanzaError::bad_request());
@@ -121,6 +130,7 @@ impl Exchange {
             verb,
             place,
             from,
+            to: to.clone(),
             session,
             account,
             payload,
@@ -150,7 +160,24 @@ impl Exchange {
         }
     }
 
-    fn pass_response(self: &Arc<Self>, session: &Arc<Session>, frame: &Frame<'_>, to: &Jid) {
+    /// An IQ for what an address of a service stands for: an occupant of a room.
+    async fn relay(
+        self: &Arc<Self>,
+        service: &Arc<dyn Serve>,
+        session: &Arc<Session>,
+        frame: &Frame<'_>,
+        to: &Jid,
+    ) {
+        let stanza = frame.stamp(session.jid.as_str(), session.lang.as_deref());
+        if let Err(error) = service.relay(self, session, &stanza, to).await {
+            self.refuse_iq(session, frame, &error);
+        }
+    }
+
+    async fn pass_response(self: &Arc<Self>, session: &Arc<Session>, frame: &Frame<'_>, to: &Jid) {
+        if let Some(service) = self.services.find(to) {
+            return self.relay(service, session, frame, to).await;
+        }
         if to.is_full() && to.local().is_some() {
             let stanza = frame.stamp(session.jid.as_str(), session.lang.as_deref());
             // A response to somebody who is gone is ignored (§8.5.3.2.3).
@@ -163,7 +190,8 @@ impl Exchange {
         }
     }
 
-    fn pass_iq(&self, to: &Jid, stanza: &Stanza) -> bool {
+    /// Queues a stanza for the session with that full JID, whoever sent it. False: there is none.
+    pub fn pass_iq(&self, to: &Jid, stanza: &Stanza) -> bool {
         let Some(account) = self.registry.get(to.bare()) else {
             return false;
         };

@@ -17,6 +17,7 @@ pub mod drain;
 pub mod exchange;
 pub mod expiry;
 mod failure;
+pub mod feed;
 pub mod iq;
 pub mod mailbox_store;
 pub mod outbox;
@@ -42,5 +43,6 @@ pub const MIGRATIONS: db::Migrations = db::Migrations {
         include_str!("migrations/core_1.sql"),
         include_str!("migrations/core_2.sql"),
         include_str!("migrations/core_3.sql"),
+        include_str!("migrations/core_4.sql"),
     ],
 };

@@ -80,6 +80,14 @@ pub enum Held {
         /// Whether it is for this resource alone, and must be at hand for others if that dies.
         directed: bool,
     },
+    /// It lives in the mailbox too, as a row of a feed that the session follows
+    /// ([`Feed`](crate::feed::Feed)). They are given in order.
+    Feed {
+        /// Whose row it is.
+        feed: i64,
+        /// Its id: it is not written before that is committed.
+        id: i64,
+    },
 }
 
 impl Held {
@@ -87,8 +95,35 @@ impl Held {
         match self {
             Held::Live { .. } => true,
             Held::Row { directed, .. } => *directed,
+            Held::Feed { .. } => false,
         }
     }
+
+    /// The row that must be committed before it leaves; 0: none.
+    fn gate(&self) -> i64 {
+        match self {
+            Held::Live { .. } => 0,
+            Held::Row { id, .. } | Held::Feed { id, .. } => *id,
+        }
+    }
+}
+
+/// What a stanza is that many sessions get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shared {
+    /// A row of a feed: given in order, and held until the client has taken it.
+    Row {
+        /// As in [`Held::Feed`].
+        feed: i64,
+        /// As in [`Held::Feed`].
+        id: i64,
+    },
+    /// Presence that a later one from the same address replaces.
+    Presence,
+    /// What nobody would miss: a chat state.
+    Passing,
+    /// Anything else that is not kept.
+    Notice,
 }
 
 /// What became of a stanza offered to an outbox.
@@ -183,15 +218,31 @@ impl Outbox {
     /// Queues a message whose custody stays with the server until the client has taken it.
     pub fn push_held(&self, stanza: &Stanza, held: Held) -> Push {
         let mut inner = self.inner.lock();
-        let gate = match held {
-            Held::Row { id, .. } => id,
-            Held::Live { .. } => 0,
-        };
         let waiting = Waiting {
+            gate: held.gate(),
             source: Source::Held(held),
-            gate,
             ..Waiting::plain(stanza.bytes().clone())
         };
+        self.enqueue(&mut inner, waiting)
+    }
+
+    /// Queues a row of a feed, or what is only for those who are there: `head` is the session's own
+    /// beginning of it, and `tail` the rest, which others get too.
+    pub fn push_shared(&self, head: Bytes, tail: Bytes, shared: Shared) -> Push {
+        let mut inner = self.inner.lock();
+        let mut waiting = Waiting {
+            head,
+            ..Waiting::plain(tail)
+        };
+        match shared {
+            Shared::Row { feed, id } => {
+                waiting.gate = id;
+                waiting.source = Source::Held(Held::Feed { feed, id });
+            }
+            Shared::Presence => waiting.thin = Thin::Presence,
+            Shared::Passing => waiting.thin = Thin::ChatState,
+            Shared::Notice => {}
+        }
         self.enqueue(&mut inner, waiting)
     }
 
@@ -199,7 +250,7 @@ impl Outbox {
         if self.is_detached() {
             return Push::Detached;
         }
-        let length = waiting.stanza.len();
+        let length = waiting.len();
         let will_hold = inner.held_bytes + inner.bytes_to_hold(&waiting);
         if will_hold > self.max_bytes * HELD_FACTOR || inner.untaken.len() >= MAX_UNTAKEN {
             self.detach(inner);
@@ -302,7 +353,7 @@ impl Outbox {
         let mut inner = self.inner.lock();
         self.detached.store(true, Ordering::Release);
         let left = inner.end_queue();
-        left.into_iter().map(|waiting| waiting.stanza).collect()
+        left.iter().map(Waiting::to_bytes).collect()
     }
 
     /// Takes what there is, at most `max` stanzas or 64 KiB at a time, and no message above the row

@@ -19,9 +19,11 @@ use crate::session::Session;
 
 pub use archive::{Archive, Copy, Direction};
 pub use login::{Inline, Readmit, Readmitted, TokenLogin, TokenRequest};
+pub use serve::{Serve, Services, Shelf};
 
 mod archive;
 mod login;
+mod serve;
 
 /// A boxed future of an extension.
 pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -118,6 +120,11 @@ pub trait Stamp: Extension {
 
 /// May follow the life of a session and of an account.
 pub trait Attend: Extension {
+    /// A session sent its initial presence.
+    fn available(&self, exchange: &Exchange, session: &Arc<Session>) {
+        let _ = (exchange, session);
+    }
+
     /// A session stops being available; `presence` is its unavailable stanza. What is returned is
     /// written with the next commit.
     fn unavailable(
@@ -149,7 +156,7 @@ pub trait Attend: Extension {
     }
 
     /// An account is removed: what must go with it.
-    fn removed(&self, account: i64) -> Vec<Statement> {
+    fn removed(&self, account: &Account) -> Vec<Statement> {
         let _ = account;
         Vec::new()
     }
@@ -168,6 +175,10 @@ pub enum Place {
     Server,
     /// A bare JID, or no address: the sender's own.
     Account,
+    /// The domain of the rooms (XEP-0045).
+    Groups,
+    /// A room.
+    Room,
 }
 
 /// `get` or `set`.
@@ -190,9 +201,11 @@ pub struct Query {
     pub place: Place,
     /// The sender's full JID.
     pub from: Jid,
+    /// Whom it is addressed to.
+    pub to: Jid,
     /// The sender's session.
     pub session: Arc<Session>,
-    /// The addressed account; with [`Place::Server`] the sender's own.
+    /// The addressed account; where that is none, the sender's own.
     pub account: Arc<Account>,
     /// The request's child.
     pub payload: Element,
@@ -271,6 +284,8 @@ pub struct Powers {
     pub attend: Vec<Arc<dyn Attend>>,
     /// Answerers of IQs, in no order: a request has one.
     pub answer: Vec<Arc<dyn Answer>>,
+    /// Owners of domains.
+    pub serve: Vec<Arc<dyn Serve>>,
     /// Forms of service discovery, in this order.
     pub describe: Vec<Arc<dyn Describe>>,
     /// Features in the order in which they are advertised.

@@ -97,6 +97,9 @@ impl Exchange {
             self.pass_presence(contact, &stanza.with_to(contact.as_str()));
         }
         if initial {
+            for attend in &self.powers.attend {
+                attend.available(self, session);
+            }
             for (other, presence) in &others {
                 if other.reference != session.reference {
                     session.outbox.push(&presence.with_to(session.jid.as_str()));
@@ -213,6 +216,9 @@ impl Exchange {
         for contact in told {
             self.pass_presence(&contact, &stanza.with_to(contact.as_str()));
         }
+        for feed in session.feeds() {
+            feed.leave(self, session, stanza);
+        }
     }
 
     /// The unavailable presence of a session that ends without having sent one.
@@ -231,6 +237,9 @@ impl Exchange {
         stanza: Stanza,
         to: Jid,
     ) -> Result<(), StanzaError> {
+        if let Some(service) = self.services.find(&to) {
+            return service.presence(self, session, &stanza, &to).await;
+        }
         let action = match stanza.presence_type() {
             PresenceType::Available | PresenceType::Unavailable => {
                 let gone = stanza.presence_type() == PresenceType::Unavailable;
@@ -304,7 +313,7 @@ impl Exchange {
     }
 
     /// Writes what need not be waited for; a failure is logged.
-    pub(crate) fn write_behind(&self, statements: Vec<Statement>, failure: &'static str) {
+    pub fn write_behind(&self, statements: Vec<Statement>, failure: &'static str) {
         let pending = self.database.submit(statements);
         tokio::spawn(async move {
             if let Err(error) = pending.await {

@@ -13,6 +13,7 @@ use waxwing_xmpp::sm::{Custody, Ticket};
 use crate::account::Account;
 use crate::binding::UserAgent;
 use crate::exchange::parse_address;
+use crate::feed::{Feed, MAX_FEEDS};
 use crate::outbox::Outbox;
 use crate::resend::Resends;
 
@@ -58,6 +59,10 @@ pub struct Session {
     has_refused: AtomicBool,
     /// A copy of the account's mark, to be looked at without its lock.
     draining: AtomicBool,
+    /// Rows that it follows besides those of its account.
+    feeds: Mutex<Vec<Arc<dyn Feed>>>,
+    /// How many of them it is to be given pages of.
+    feeds_draining: AtomicU32,
     /// Whether the client asked for copies of the messages of the account's other sessions.
     copied: AtomicBool,
     /// When the client was last heard, in milliseconds of the monotonic clock.
@@ -91,6 +96,8 @@ impl Session {
             stream: AtomicI64::new(0),
             has_refused: AtomicBool::new(false),
             draining: AtomicBool::new(false),
+            feeds: Mutex::default(),
+            feeds_draining: AtomicU32::new(0),
             copied: AtomicBool::new(false),
             heard: AtomicU64::new(0),
         }
@@ -234,10 +241,52 @@ impl Session {
         .await;
     }
 
-    /// Whether the mailbox is to be emptied into this session; its owner does that by
+    /// Whether the mailbox, or a feed, is to be emptied into this session; its owner does that by
     /// [`Exchange::drain_page`](crate::Exchange::drain_page).
     pub fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Acquire)
+        self.draining.load(Ordering::Acquire) || self.feeds_draining.load(Ordering::Acquire) > 0
+    }
+
+    /// Follows a feed. False: it follows as many as it may.
+    pub fn follow(&self, feed: Arc<dyn Feed>) -> bool {
+        let mut feeds = self.feeds.lock();
+        let is_known = feeds.iter().any(|known| known.owner() == feed.owner());
+        if !is_known && feeds.len() >= MAX_FEEDS {
+            return false;
+        }
+        if !is_known {
+            feeds.push(feed);
+        }
+        true
+    }
+
+    /// Does not follow the feed of that owner any more.
+    pub fn unfollow(&self, owner: i64) {
+        let mut feeds = self.feeds.lock();
+        feeds.retain(|feed| feed.owner() != owner);
+        if feeds.is_empty() {
+            *feeds = Vec::new();
+        }
+    }
+
+    /// What it follows.
+    pub fn feeds(&self) -> Vec<Arc<dyn Feed>> {
+        self.feeds.lock().clone()
+    }
+
+    /// The feed of that owner, if it follows it.
+    pub(crate) fn feed(&self, owner: i64) -> Option<Arc<dyn Feed>> {
+        let feeds = self.feeds.lock();
+        feeds.iter().find(|feed| feed.owner() == owner).cloned()
+    }
+
+    /// A feed begins to be emptied into this session, or is done; under the lock of the feed.
+    pub fn set_feed_draining(&self, draining: bool) {
+        if draining {
+            self.feeds_draining.fetch_add(1, Ordering::AcqRel);
+        } else {
+            self.feeds_draining.fetch_sub(1, Ordering::AcqRel);
+        }
     }
 
     /// Sets what [`Session::is_draining`] tells, under the account's lock.

@@ -249,7 +249,7 @@ impl Exchange {
         self.mailbox.remove_account(account.id).await?;
         let mut statements = Accounts::removal(account.id);
         let attend = self.powers.attend.iter();
-        statements.extend(attend.flat_map(|attend| attend.removed(account.id)));
+        statements.extend(attend.flat_map(|attend| attend.removed(&account)));
         self.database.batch(statements).await?;
         for (contact, actions) in contacts {
             self.send_actions(&account, &contact, actions).await;

@@ -28,7 +28,8 @@ const REMEMBERED: usize = 256;
 pub struct Streams(Mutex<HashMap<i64, Arc<Session>>>);
 
 impl Streams {
-    fn find(&self, stream: i64) -> Option<Arc<Session>> {
+    /// The session of a stream.
+    pub fn find(&self, stream: i64) -> Option<Arc<Session>> {
         self.0.lock().get(&stream).cloned()
     }
 }
@@ -137,6 +138,11 @@ impl Exchange {
         if !taken.late.is_empty() {
             let mut state = session.account.lock();
             state.taken_late.extend(taken.late.iter().cloned());
+        }
+        for (owner, last) in &taken.feeds {
+            if let Some(feed) = session.feed(*owner) {
+                feed.taken(self, session, *last);
+            }
         }
         if taken.rows.is_empty() {
             return;

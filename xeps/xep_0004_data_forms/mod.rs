@@ -1,7 +1,7 @@
 //! XEP-0004: Data Forms (version 2.13.2)
 //!
-//! Supported: forms of every type with their fields, titles and instructions. Tables of results
-//! (`<reported/>`) and what is shown beside a field (`<desc/>`) are not read.
+//! Supported: forms of every type with their fields, titles and instructions. Tables of results are
+//! written, not read, and what is shown beside a field (`<desc/>`) neither.
 
 mod field;
 
@@ -198,6 +198,28 @@ impl Form {
         x.append_all(self.fields.iter().map(Field::to_element))
             .build()
     }
+}
+
+/// A table of results (§3.4) with that title: the names of its columns, and for each row a value
+/// for each of them.
+#[must_use]
+pub fn table<const N: usize>(title: &str, columns: [&str; N], rows: &[[&str; N]]) -> Element {
+    let field = |column: &str| Element::builder("field", NS).with("var", column);
+    let heads = columns.iter().map(|column| field(column).build());
+    let rows = rows.iter().map(|row| {
+        let cells = columns.iter().zip(row);
+        let cells = cells.map(|(column, cell)| {
+            let value = Element::builder("value", NS).append(*cell).build();
+            field(column).append(value).build()
+        });
+        Element::builder("item", NS).append_all(cells).build()
+    });
+    Element::builder("x", NS)
+        .with("type", FormKind::Result.as_str())
+        .append(Element::builder("title", NS).append(title).build())
+        .append(Element::builder("reported", NS).append_all(heads).build())
+        .append_all(rows)
+        .build()
 }
 
 fn malformed(why: &'static str) -> StanzaError {

@@ -58,6 +58,24 @@ fn what_is_submitted_needs_no_types() {
 }
 
 #[test]
+fn a_table_has_heads_and_rows() {
+    let table = table(
+        "Hats",
+        ["uri", "title"],
+        &[["urn:h", "Host"], ["urn:p", "<P>"]],
+    );
+    assert_eq!(
+        String::from(&table),
+        "<x xmlns='jabber:x:data' type='result'><title>Hats</title>\
+         <reported><field var='uri'/><field var='title'/></reported>\
+         <item><field var='uri'><value>urn:h</value></field>\
+         <field var='title'><value>Host</value></field></item>\
+         <item><field var='uri'><value>urn:p</value></field>\
+         <field var='title'><value>&lt;P&gt;</value></field></item></x>"
+    );
+}
+
+#[test]
 fn one_form_is_found_among_others() {
     let form = |form_type: &str| Form::new(FormKind::Submit, form_type).to_element();
     let parent = Element::builder("query", "urn:q")

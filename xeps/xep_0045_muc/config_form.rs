@@ -1,8 +1,8 @@
 //! The form of a room's configuration (§10.1.3, §10.2).
 //!
-//! What a field is called besides is read, but not shown. Lists of admins and owners are not in
-//! it, they are changed as affiliations are (§9, §10); nor is `muc#roomconfig_enablelogging`, there
-//! being no public logs.
+//! What a field is called besides is read, but not shown. The lists of owners and admins are not
+//! shown either, and not looked at here: where they are sent, the room changes affiliations by
+//! them. There is no `muc#roomconfig_enablelogging`, there being no public logs.
 
 use minidom::Element;
 use waxwing_xmpp::StanzaError;

@@ -16,6 +16,9 @@ pub const STABLE_ID: &str = "http://jabber.org/protocol/muc#stable_id";
 /// The feature that voice can be asked for (§7.13).
 const VOICE: &str = super::REQUEST;
 
+/// Features that are shown by a room's own configuration alone.
+pub const DEPENDS: [&str; 3] = [register_form::NS, xep_0313_mam::NS, xep_0359_stanza_ids::NS];
+
 /// What a room shows.
 #[derive(Clone, Copy, Debug)]
 pub struct Shown<'a> {

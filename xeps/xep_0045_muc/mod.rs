@@ -6,10 +6,14 @@ pub mod affiliation;
 pub mod config;
 pub mod config_form;
 pub mod effect;
+pub mod hat_commands;
 pub mod history;
 pub mod info;
 pub mod register_form;
+pub mod live;
 pub mod room;
+pub mod service;
+pub mod store;
 pub mod voice_form;
 
 /// The namespace of entering a room.

@@ -6,11 +6,10 @@ use waxwing_xmpp::builder::With;
 use waxwing_xmpp::{Jid, StanzaError};
 
 use super::{LARGEST_PAGE, NS, USUAL_PAGE};
+use crate::xep_0004_data_forms::{Form, FormKind, NS as DATA};
 use crate::xep_0059_rsm as rsm;
 use crate::xep_0082_date_time as date_time;
 use crate::xep_0359_stanza_ids::parse_archive_id;
-
-const DATA: &str = "jabber:x:data";
 
 /// Bytes of a `queryid`, which is repeated in every result.
 const MAX_QUERYID: usize = 1023;
@@ -84,30 +83,23 @@ impl Wish {
     }
 
     fn read_form(&mut self, form: &Element) -> Result<(), StanzaError> {
-        if form.attr("type") != Some("submit") {
+        let form = Form::parse(form)?;
+        if form.kind != FormKind::Submit {
             return Err(malformed("the form is not submitted"));
         }
-        let mut seen: Vec<&str> = Vec::new();
-        for field in form.children().filter(|child| child.is("field", DATA)) {
-            let name = field
-                .attr("var")
-                .ok_or_else(|| malformed("a field has no name"))?;
-            if seen.contains(&name) {
-                return Err(malformed("a field is there twice"));
-            }
-            seen.push(name);
-            let values = field.children().filter(|child| child.is("value", DATA));
-            let values: Vec<String> = values
-                .map(|value| value.text().trim().to_owned())
-                .filter(|value| !value.is_empty())
-                .collect();
-            self.read_field(name, values)?;
+        match form.form_type.as_deref().map(str::trim) {
+            Some(NS) => {}
+            Some(_) => return Err(malformed("the FORM_TYPE is of another form")),
+            None => return Err(malformed("the form has no FORM_TYPE")),
         }
-        if seen.contains(&"FORM_TYPE") {
-            Ok(())
-        } else {
-            Err(malformed("the form has no FORM_TYPE"))
+        for field in form.fields {
+            let values = field.values.iter();
+            let values = values
+                .map(|value| value.trim().to_owned())
+                .filter(|value| !value.is_empty());
+            self.read_field(&field.var, values.collect())?;
         }
+        Ok(())
     }
 
     /// A field without a value says nothing.
@@ -118,8 +110,7 @@ impl Wish {
         if values.len() > 1 {
             return Err(malformed("a field has more than one value"));
         }
-        let is_known = name == "FORM_TYPE" || FIELDS.iter().any(|(known, _)| *known == name);
-        if !is_known {
+        if FIELDS.iter().all(|(known, _)| *known != name) {
             // §4.1.5.
             let text = "the form has a field that is not supported";
             return Err(StanzaError::feature_not_implemented().with_text(text));
@@ -129,9 +120,6 @@ impl Wish {
         };
         let no_time = || malformed("start or end is no time");
         match name {
-            "FORM_TYPE" if value != NS => {
-                return Err(malformed("the FORM_TYPE is of another form"));
-            }
             "with" => {
                 let with = Jid::parse_tolerant(&value).map_err(|_| StanzaError::jid_malformed())?;
                 self.with = Some(with);

@@ -45,7 +45,7 @@ impl Delivery<'_> {
                 Held::Row {
                     directed: false,
                     ..
-                }
+                } | Held::Feed { .. }
             )
         {
             return;
@@ -77,6 +77,7 @@ impl Delivery<'_> {
                     self.refused.push(stanza);
                 }
             }
+            Held::Feed { .. } => {}
         }
     }
 

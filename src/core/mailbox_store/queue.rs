@@ -1,6 +1,8 @@
 //! What is owed to the devices of an account.
 
-use crate::db::DbError;
+use bytes::Bytes;
+
+use crate::db::{DbError, Statement};
 
 use super::read::ids;
 use super::rows::{StoredRow, Usage};
@@ -57,6 +59,23 @@ impl Mailbox {
             // All of these were removed between the two looks.
             after = last;
         }
+    }
+
+    /// Ids and bytes of the last messages that are owed to an account, oldest first, at most `limit`.
+    /// Only what is committed.
+    pub async fn latest(&self, account: i64, limit: usize) -> Result<Vec<(i64, u64)>, DbError> {
+        let span = Span {
+            backwards: true,
+            ..Span::after(0, limit)
+        };
+        self.choose(account, &Kind::QUEUE, &span).await
+    }
+
+    /// Puts another stanza in the place of one: of a message that was retracted nothing else stays.
+    /// Its size counts as before.
+    #[must_use]
+    pub fn replacement(account: i64, id: i64, body: Bytes) -> Statement {
+        Statement::new(sql::REPLACE, [id.into(), account.into(), body.into()])
     }
 
     /// Those of these rows that are owed to an account, in the order of their ids. Only what is

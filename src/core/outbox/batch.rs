@@ -17,12 +17,20 @@ const JOINED_BYTES: usize = 32 * 1024;
 impl Batch {
     /// Hands over what is to be written: the pieces, as one if together they are small.
     pub fn write(self, mut queue: impl FnMut(Bytes)) {
-        let bytes = self.0.iter().map(|waiting| waiting.stanza.len()).sum();
-        if self.0.len() == 1 || bytes > JOINED_BYTES {
-            return self.into_iter().for_each(queue);
+        let bytes = self.0.iter().map(Waiting::len).sum();
+        let is_one = self.0.len() == 1 && self.0.iter().all(|waiting| waiting.head.is_empty());
+        if is_one || bytes > JOINED_BYTES {
+            for waiting in self.0 {
+                if !waiting.head.is_empty() {
+                    queue(waiting.head);
+                }
+                queue(waiting.stanza);
+            }
+            return;
         }
         let mut joined = Vec::with_capacity(bytes);
         for waiting in &self.0 {
+            joined.extend_from_slice(&waiting.head);
             joined.extend_from_slice(&waiting.stanza);
         }
         queue(Bytes::from(joined));
@@ -45,12 +53,14 @@ impl Iterator for BatchPieces {
     type Item = Bytes;
 
     fn next(&mut self) -> Option<Bytes> {
-        self.0.next().map(|waiting| waiting.stanza)
+        self.0.next().map(|waiting| waiting.to_bytes())
     }
 }
 
 /// A piece in the queue.
 pub(super) struct Waiting {
+    /// The beginning of the stanza, where only that is its own and the rest is shared with others.
+    pub(super) head: Bytes,
     pub(super) stanza: Bytes,
     pub(super) thin: Thin,
     pub(super) source: Source,
@@ -72,6 +82,7 @@ impl Waiting {
     /// Bytes that do not count as a stanza.
     pub(super) fn raw(bytes: Bytes) -> Self {
         Waiting {
+            head: Bytes::new(),
             stanza: bytes,
             thin: Thin::Never,
             source: Source::Raw,
@@ -85,6 +96,19 @@ impl Waiting {
             source: Source::Plain,
             ..Waiting::raw(stanza)
         }
+    }
+
+    /// Its bytes.
+    pub(super) fn len(&self) -> usize {
+        self.head.len() + self.stanza.len()
+    }
+
+    /// The stanza in one piece; copied only where it is in two.
+    pub(super) fn to_bytes(&self) -> Bytes {
+        if self.head.is_empty() {
+            return self.stanza.clone();
+        }
+        Bytes::from([&*self.head, &*self.stanza].concat())
     }
 }
 

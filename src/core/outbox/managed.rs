@@ -40,6 +40,13 @@ pub enum Unacknowledged {
         /// As in [`Held::Row`].
         in_order: bool,
     },
+    /// A row of a feed.
+    Feed {
+        /// As in [`Held::Feed`].
+        feed: i64,
+        /// Its id.
+        id: i64,
+    },
 }
 
 /// What a session held when its connection broke.
@@ -227,8 +234,9 @@ impl Outbox {
         for Sent { stanza, held } in untaken {
             match held {
                 Some(Held::Row { id, in_order, .. }) => rows.push((id, in_order)),
-                // What is being stored comes from the mailbox; an empty one is gone.
-                Some(Held::Live { .. }) => {}
+                // What is being stored comes from the mailbox, what a feed has from there; an empty
+                // one is gone.
+                Some(Held::Live { .. } | Held::Feed { .. }) => {}
                 None if stanza.is_empty() => {}
                 None => {
                     inner.sent_again += stanza.len();
@@ -258,14 +266,13 @@ impl Outbox {
                 brief,
                 in_order,
             },
+            Some(Held::Feed { feed, id }) => Unacknowledged::Feed { feed, id },
             _ => Unacknowledged::Stanza(sent.stanza.clone()),
         };
         let asleep = Asleep {
             acknowledged: managed.acknowledged.h(),
             untaken: inner.untaken.iter().map(unacknowledged).collect(),
-            queue: (inner.queue.iter())
-                .map(|waiting| waiting.stanza.clone())
-                .collect(),
+            queue: inner.queue.iter().map(Waiting::to_bytes).collect(),
         };
         Some((asleep, managed.max))
     }
@@ -284,6 +291,7 @@ impl Outbox {
         for unacknowledged in asleep.untaken {
             let (stanza, held) = match unacknowledged {
                 Unacknowledged::Stanza(stanza) => (stanza, None),
+                Unacknowledged::Feed { feed, id } => (Bytes::new(), Some(Held::Feed { feed, id })),
                 Unacknowledged::Row {
                     id,
                     bytes,
@@ -317,8 +325,8 @@ impl Outbox {
 impl Broken {
     fn unsent(&mut self, stanza: Bytes, held: Held) {
         match &held {
-            // Its row is on the way.
-            Held::Live { storing: true, .. } => {}
+            // Its row is on the way, or is read again.
+            Held::Live { storing: true, .. } | Held::Feed { .. } => {}
             Held::Live { .. } => self.live.push((None, stanza, held)),
             Held::Row {
                 id,

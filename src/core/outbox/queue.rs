@@ -86,10 +86,10 @@ impl Inner {
     }
 
     pub(super) fn push(&mut self, waiting: Waiting) {
-        self.queued_bytes += waiting.stanza.len();
+        self.queued_bytes += waiting.len();
         self.newest_row = self.newest_row.max(waiting.gate);
         if let Source::Held(Held::Live { .. }) = &waiting.source {
-            self.held_bytes += waiting.stanza.len();
+            self.held_bytes += waiting.len();
         }
         self.urgent |= matches!(waiting.thin, Thin::Never);
         self.queue.push_back(waiting);
@@ -125,7 +125,7 @@ impl Inner {
             let Some(mut waiting) = self.queue.pop_front_if(may_leave) else {
                 break;
             };
-            bytes += waiting.stanza.len();
+            bytes += waiting.len();
             self.note(&mut waiting);
             taken.push_back(waiting);
         }
@@ -146,8 +146,8 @@ impl Inner {
         };
         let stanza = match (&held, &self.managed) {
             (None, None) => return,
-            (None, Some(managed)) if managed.resumable => waiting.stanza.clone(),
-            (Some(held), _) if held.needs_bytes() => waiting.stanza.clone(),
+            (None, Some(managed)) if managed.resumable => waiting.to_bytes(),
+            (Some(held), _) if held.needs_bytes() => waiting.to_bytes(),
             _ => Bytes::new(),
         };
         if !matches!(held, Some(Held::Live { .. })) {
@@ -195,7 +195,7 @@ impl Inner {
                 .is_some_and(|managed| managed.resumable),
             Source::Held(held) => held.needs_bytes(),
         };
-        if is_held { waiting.stanza.len() } else { 0 }
+        if is_held { waiting.len() } else { 0 }
     }
 
     /// Removes the oldest untaken stanza.
@@ -225,7 +225,7 @@ impl Inner {
         for waiting in self.queue.drain(..).rev() {
             let keep = match waiting.thin {
                 Thin::Never | Thin::ChatState => true,
-                Thin::Presence => match Stanza::parse(waiting.stanza.clone()) {
+                Thin::Presence => match Stanza::parse(waiting.to_bytes()) {
                     Ok(presence) => later.insert(presence.from().map(Cow::into_owned)),
                     Err(_) => true,
                 },
@@ -242,7 +242,7 @@ impl Inner {
     pub(super) fn recount_held(&mut self) {
         let queued = (self.queue.iter())
             .filter(|waiting| matches!(waiting.source, Source::Held(Held::Live { .. })))
-            .map(|waiting| waiting.stanza.len());
+            .map(Waiting::len);
         let sent = self.untaken.iter().map(|sent| sent.stanza.len());
         self.held_bytes = sent.chain(queued).sum();
         let answered_for = self.untaken.iter().filter(|sent| sent.held.is_some());
@@ -250,6 +250,6 @@ impl Inner {
     }
 
     pub(super) fn recount(&mut self) {
-        self.queued_bytes = self.queue.iter().map(|waiting| waiting.stanza.len()).sum();
+        self.queued_bytes = self.queue.iter().map(Waiting::len).sum();
     }
 }

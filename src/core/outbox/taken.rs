@@ -32,6 +32,8 @@ pub enum ProbeNeed {
 pub struct Taken {
     /// Mailbox rows, in the order in which they were given.
     pub rows: Vec<TakenRow>,
+    /// Feeds, each with the last of its rows.
+    pub feeds: Vec<(i64, i64)>,
     /// Whose acknowledgements waited for it.
     pub origins: Vec<Origin>,
     /// Messages that are being stored: their rows are to go.
@@ -96,10 +98,19 @@ impl Taken {
                         taken.late.push(stanza);
                     }
                 }
+                Some(Held::Feed { feed, id }) => taken.reach(feed, id),
                 None => {}
             }
         }
         taken
+    }
+
+    /// Rows of a feed are given in their order: the last stands for all.
+    fn reach(&mut self, feed: i64, id: i64) {
+        match self.feeds.iter_mut().find(|(known, _)| *known == feed) {
+            Some((_, last)) => *last = id.max(*last),
+            None => self.feeds.push((feed, id)),
+        }
     }
 }
 

@@ -40,7 +40,7 @@ fn held(outbox: &Outbox) -> Vec<String> {
             let stanza = Stanza::parse(stanza).unwrap();
             stanza.id().unwrap_or_default().into_owned()
         }
-        Held::Row { id, .. } => id.to_string(),
+        Held::Row { id, .. } | Held::Feed { id, .. } => id.to_string(),
     };
     outbox.take_held().into_iter().map(id).collect()
 }

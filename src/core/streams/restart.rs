@@ -60,7 +60,7 @@ impl Exchange {
     pub async fn load_streams(self: &Arc<Self>) -> Result<usize, DbError> {
         const STREAMS: &str = "SELECT id, account, resource, secret, agent_id, software, device, \
             lang, max, handled, acknowledged, cursor, interested, presence, presence_at, copied FROM stream";
-        const PARTS: &str = "SELECT stream, kind, mailbox, size, brief, in_order, body FROM stream_part \
+        const PARTS: &str = "SELECT stream, kind, mailbox, size, brief, in_order, body, feed FROM stream_part \
              ORDER BY stream, place";
         let mut parts: HashMap<i64, Vec<Row>> = HashMap::new();
         for row in self.database.query(PARTS, Vec::new()).await? {
@@ -176,7 +176,11 @@ fn read_parts(row: &Row, rows: Vec<Row>) -> Result<Parts, DbError> {
     };
     for part in rows {
         let body = part.blob(6)?;
+        let feed = part.int(7)?;
         match (part.text(1)?, part.opt_int(2)?) {
+            (UNACKNOWLEDGED, Some(id)) if feed != 0 => {
+                parts.asleep.untaken.push(Unacknowledged::Feed { feed, id });
+            }
             (UNACKNOWLEDGED, Some(id)) => parts.asleep.untaken.push(Unacknowledged::Row {
                 id,
                 bytes: u32::try_from(part.int(3)?).unwrap_or(u32::MAX),
@@ -203,7 +207,7 @@ fn written(id: i64, session: &Session) -> Vec<Statement> {
         device, lang, max, handled, acknowledged, cursor, interested, presence, presence_at, copied) \
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
     const PART: &str = "INSERT INTO stream_part (stream, place, kind, mailbox, size, brief, in_order, \
-                        body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+                        body, feed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
     let Some((asleep, max)) = session.outbox.asleep() else {
         return Vec::new();
     };
@@ -256,8 +260,13 @@ fn written(id: i64, session: &Session) -> Vec<Statement> {
     let addresses = addresses.map(|jid| Bytes::copy_from_slice(jid.as_bytes()));
     parts.extend(addresses.map(|body| stanza(DIRECTED, body)));
     let part = |(place, (kind, part)): (i64, Part)| {
+        let feed = match part {
+            Unacknowledged::Feed { feed, .. } => feed,
+            _ => 0,
+        };
         let (row, bytes, brief, in_order, body) = match part {
             Unacknowledged::Stanza(body) => (None, 0, false, false, body),
+            Unacknowledged::Feed { id, .. } => (Some(id), 0, false, true, Bytes::new()),
             Unacknowledged::Row {
                 id,
                 bytes,
@@ -274,6 +283,7 @@ fn written(id: i64, session: &Session) -> Vec<Statement> {
             brief.into(),
             in_order.into(),
             body.into(),
+            feed.into(),
         ];
         Statement::new(PART, values)
     };

@@ -41,6 +41,11 @@ impl Wish {
 
 impl Room {
     /// Whether a user may have all of that done.
+    /// The account of a user is gone, and with it all that the room knows of it.
+    pub fn forget(&mut self, user: &Jid) {
+        self.members.set(&user.to_bare(), Member::default());
+    }
+
     pub(super) fn check_wishes(&self, from: &Jid, wishes: &[Wish]) -> Result<(), StanzaError> {
         for wish in wishes {
             self.check_rank(from, wish)?;

@@ -19,6 +19,13 @@ impl Room {
         self.members.hats(user.bare())
     }
 
+    /// Who wears hats, and which.
+    #[must_use]
+    pub fn worn(&self) -> Vec<(&Jid, &[(String, String)])> {
+        let worn = self.member_jids().map(|jid| (jid, self.hats(jid)));
+        worn.filter(|(_, hats)| !hats.is_empty()).collect()
+    }
+
     /// An admin gives a member a hat, or another title to one that it has, or takes it (`None`).
     ///
     /// # Errors

@@ -110,6 +110,16 @@ impl Room {
         self.invitation_of(inviter, reason, None, None)
     }
 
+    /// What tells a member that is not in the room that something was said there: an invitation, in
+    /// the name of an owner.
+    ///
+    /// # Errors
+    /// None that a room can come to.
+    pub fn call(&self) -> Result<waxwing_xmpp::Stanza, StanzaError> {
+        let owner = self.owners().next().unwrap_or(&self.jid);
+        self.invitation_of(owner, "There are messages for you", None, None)
+    }
+
     /// Somebody does not come. It is told only to users that the room knows, or it would carry
     /// messages from anybody to anybody.
     fn decline(

@@ -6,7 +6,7 @@ use waxwing_xmpp::Jid;
 use super::occupants::Occupant;
 use super::{Room, State};
 use crate::xep_0045_muc::affiliation::{Affiliation, Role};
-use crate::xep_0045_muc::config::Config;
+use crate::xep_0045_muc::config::{Config, Whois};
 use crate::xep_0045_muc::effect::Subject;
 
 /// A session in a room: what [`Room::restore`] takes after a restart, and what lists show.
@@ -153,6 +153,12 @@ impl Room {
             }
             Affiliation::Member | Affiliation::Admin | Affiliation::Owner => true,
         }
+    }
+
+    /// Whether a session may see the real JIDs of others (§4.2).
+    #[must_use]
+    pub fn shows_jids_to(&self, session: &Jid) -> bool {
+        self.config.whois == Whois::Anyone || self.role_of(session) == Role::Moderator
     }
 
     /// The nickname that is reserved for a user (§7.12).

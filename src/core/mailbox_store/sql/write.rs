@@ -10,6 +10,9 @@ pub(in super::super) const APPEND: &str =
                           stream, number, sender, body)
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
 
+pub(in super::super) const REPLACE: &str =
+    "UPDATE message SET body = ?3 WHERE id = ?1 AND recipient = ?2";
+
 pub(in super::super) const SET_STATE: &str = "UPDATE mailbox_state SET value = ?2 WHERE name = ?1";
 
 /// Makes entries of which all is known: for each, account, kind, id, peer, bytes.

@@ -80,6 +80,7 @@ impl World {
             database,
             registry: Registry::default(),
             iq_table: IqTable::new(&powers.answer).unwrap(),
+            services: waxwing_core::powers::Services::new(&powers.serve, &settings()),
             powers,
             clock,
             ids,
@@ -187,5 +188,7 @@ fn settings() -> Settings {
         anonymous: true,
         archive: false,
         resume_seconds: 600,
+        groups_domain: jid("groups.localhost"),
+        room_members: 256,
     }
 }

@@ -1,0 +1,153 @@
+//! How far the devices of a room's members have got with its log.
+//!
+//! A member has a cursor of its own, under the key '', which is what any of its devices has
+//! acknowledged, and one for each device. They are moved in memory and written together.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use waxwing_core::clock::Timestamp;
+use waxwing_xmpp::Jid;
+
+use crate::xep_0045_muc::store::Cursor;
+
+/// Devices of a member that are known; at the bound the one that is furthest behind is forgotten.
+const MAX_DEVICES: usize = 32;
+
+/// See the [module](self).
+#[derive(Default)]
+pub(super) struct Cursors {
+    members: HashMap<Jid, BTreeMap<Box<str>, i64>>,
+    /// What moved since it was written.
+    moved: BTreeSet<(Jid, Box<str>)>,
+}
+
+impl Cursors {
+    pub(super) fn new(known: Vec<Cursor>) -> Self {
+        let mut cursors = Cursors::default();
+        for cursor in known {
+            let devices = cursors.members.entry(cursor.jid).or_default();
+            devices.insert(cursor.device.into(), cursor.cursor);
+        }
+        cursors
+    }
+
+    /// These are the members; a new one begins at `newest`, and who is none any more is forgotten.
+    pub(super) fn follow<'a>(&mut self, members: impl Iterator<Item = &'a Jid>, newest: i64) {
+        let members: BTreeSet<&Jid> = members.collect();
+        self.members.retain(|jid, _| members.contains(jid));
+        for member in members {
+            if !self.members.contains_key(member) {
+                let own = BTreeMap::from([("".into(), newest)]);
+                self.members.insert(member.clone(), own);
+                self.moved.insert((member.clone(), "".into()));
+            }
+        }
+    }
+
+    /// Where a device of a user begins: where it was, else where its user stands. `None`: the room
+    /// owes the user nothing.
+    pub(super) fn of(&self, user: &Jid, device: Option<&str>) -> Option<i64> {
+        let devices = self.members.get(user.bare())?;
+        let own = devices.get("").copied();
+        device.and_then(|key| devices.get(key).copied()).or(own)
+    }
+
+    /// What any device of a member has acknowledged.
+    pub(super) fn own(&self, user: &Jid) -> Option<i64> {
+        self.of(user, None)
+    }
+
+    /// A device has acknowledged every row up to this one. Neither cursor goes back.
+    pub(super) fn advance(&mut self, user: &Jid, device: Option<&str>, row: i64) {
+        let Some(devices) = self.members.get_mut(user.bare()) else {
+            return;
+        };
+        for key in [Some(""), device].into_iter().flatten() {
+            match devices.get_mut(key) {
+                Some(cursor) if *cursor >= row => continue,
+                Some(cursor) => *cursor = row,
+                None => {
+                    if devices.len() > MAX_DEVICES {
+                        let others = devices.iter().filter(|(key, _)| !key.is_empty());
+                        let last = others.min_by_key(|(_, cursor)| **cursor);
+                        let last = last.map(|(key, _)| key.clone());
+                        last.map(|key| devices.remove(&key));
+                    }
+                    devices.insert(key.into(), row);
+                }
+            }
+            self.moved.insert((user.to_bare(), key.into()));
+        }
+    }
+
+    /// What moved since this was asked last.
+    pub(super) fn take_moved(&mut self, now: Timestamp) -> Vec<Cursor> {
+        let moved = std::mem::take(&mut self.moved);
+        let cursor = |(jid, device): (Jid, Box<str>)| {
+            let cursor = *self.members.get(jid.bare())?.get(&device)?;
+            Some(Cursor {
+                jid,
+                device: device.into(),
+                cursor,
+                seen_at: now,
+            })
+        };
+        moved.into_iter().filter_map(cursor).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn jid(text: &str) -> Jid {
+        Jid::parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_device_begins_where_it_was_and_a_new_one_where_its_user_stands() {
+        let (alice, phone) = (jid("alice@x"), Some("phone"));
+        let mut cursors = Cursors::default();
+        cursors.follow([&alice].into_iter(), 10);
+        assert_eq!(cursors.of(&jid("alice@x/phone"), phone), Some(10));
+        assert_eq!(cursors.of(&jid("bob@x"), None), None);
+        cursors.advance(&jid("alice@x/phone"), phone, 20);
+        cursors.advance(&jid("alice@x/desk"), Some("desk"), 30);
+        assert_eq!(cursors.of(&alice, phone), Some(20));
+        assert_eq!(cursors.of(&alice, Some("tablet")), Some(30));
+        cursors.advance(&alice, phone, 15);
+        assert_eq!(cursors.of(&alice, phone), Some(20));
+        assert_eq!(cursors.own(&alice), Some(30));
+    }
+
+    #[test]
+    fn only_what_moved_is_written_and_who_left_is_not() {
+        let (alice, bob) = (jid("alice@x"), jid("bob@x"));
+        let mut cursors = Cursors::default();
+        cursors.follow([&alice, &bob].into_iter(), 1);
+        assert_eq!(cursors.take_moved(Timestamp(5)).len(), 2);
+        cursors.advance(&alice, Some("a"), 2);
+        cursors.advance(&bob, Some("b"), 3);
+        cursors.follow([&alice].into_iter(), 9);
+        let moved = cursors.take_moved(Timestamp(6));
+        assert!(moved.iter().all(|cursor| cursor.jid == alice && cursor.cursor == 2));
+        assert_eq!(moved.len(), 2);
+        assert!(cursors.take_moved(Timestamp(7)).is_empty());
+        // Who comes back begins anew.
+        cursors.follow([&alice, &bob].into_iter(), 9);
+        assert_eq!(cursors.own(&bob), Some(9));
+    }
+
+    #[test]
+    fn the_devices_of_a_member_are_bounded() {
+        let alice = jid("alice@x");
+        let mut cursors = Cursors::default();
+        cursors.follow([&alice].into_iter(), 0);
+        for device in 0..100 {
+            cursors.advance(&alice, Some(&format!("d{device:03}")), 1 + device);
+        }
+        assert_eq!(cursors.members[&alice].len(), MAX_DEVICES + 1);
+        assert_eq!(cursors.own(&alice), Some(100));
+        assert_eq!(cursors.of(&alice, Some("d099")), Some(100));
+    }
+}

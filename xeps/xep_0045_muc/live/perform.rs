@@ -1,0 +1,148 @@
+//! Doing what a room says is to happen.
+
+use std::sync::Arc;
+
+use waxwing_core::Exchange;
+use waxwing_core::db::{DbError, Statement};
+use waxwing_core::exchange::{Receipt, Sender};
+use waxwing_core::mailbox_store::Mailbox;
+use waxwing_core::position::Position;
+use waxwing_core::session::Session;
+use waxwing_xmpp::{Jid, Stanza, StanzaError};
+
+use super::{Inner, Live};
+use crate::xep_0045_muc::effect::{Change, Effect, Entered};
+use crate::xep_0045_muc::store;
+use crate::xep_0359_stanza_ids::parse_archive_id;
+
+/// Who acts in a room, and by what.
+#[derive(Clone, Copy, Default)]
+pub struct Act<'a> {
+    /// The session that acts; `None`: the room itself.
+    pub session: Option<&'a Arc<Session>>,
+    /// The same, if its acknowledgement waits for what becomes of a message.
+    pub sender: Option<Sender<'a>>,
+    /// The message as it was sent.
+    pub original: Option<&'a Stanza>,
+}
+
+/// What is left to do without the lock.
+#[derive(Default)]
+pub struct Outcome {
+    /// What became of a message to everybody.
+    pub receipt: Option<Receipt>,
+    /// Private messages, and messages to users who need not be in the room.
+    pub outward: Vec<(Jid, Stanza)>,
+    /// The message that was published.
+    pub published: Option<Stanza>,
+    /// Who entered.
+    pub entered: Vec<Entered>,
+    /// Whether the room is gone.
+    pub is_destroyed: bool,
+    written: Vec<waxwing_core::db::Pending>,
+}
+
+impl Live {
+    /// Does what is to happen, under the lock that the room was asked under.
+    pub fn perform(
+        self: &Arc<Self>,
+        inner: &mut Inner,
+        exchange: &Arc<Exchange>,
+        act: Act<'_>,
+        effects: Vec<Effect>,
+    ) -> Outcome {
+        let mut outcome = Outcome::default();
+        let mut statements = Vec::new();
+        for effect in effects {
+            match effect {
+                Effect::Send { to, stanza } if to.is_bare() => outcome.outward.push((to, stanza)),
+                Effect::Private { to, stanza } => outcome.outward.push((to, stanza)),
+                Effect::Send { to, stanza } => send(exchange, act, &to, &stanza),
+                Effect::Spread(spread) => inner.spread(exchange, &spread),
+                Effect::Publish(published) => {
+                    let receipt =
+                        inner.publish(self, exchange, &published, act.sender, act.original);
+                    outcome.receipt = Some(receipt);
+                    outcome.published = Some(published.stanza);
+                }
+                Effect::Entered(entered) => {
+                    self.enter(inner, act, &entered);
+                    outcome.entered.push(entered);
+                }
+                Effect::Left { session } => inner.unseat(&session),
+                Effect::Save(change) => {
+                    outcome.is_destroyed |= change == Change::Destroyed;
+                    statements.extend(self.statements(&change));
+                }
+            }
+        }
+        if outcome.is_destroyed {
+            self.note(inner);
+        }
+        if !statements.is_empty() {
+            inner.follow_members();
+            self.note(inner);
+            // Queued under the lock, so that the last of two changes is written last.
+            outcome.written.push(exchange.database.submit(statements));
+        }
+        outcome
+    }
+
+    fn statements(&self, change: &Change) -> Vec<Statement> {
+        if let Change::Tombstone { id, stanza } = change {
+            let row = parse_archive_id(id);
+            let body = |row| Mailbox::replacement(self.id, row, stanza.bytes().clone());
+            return row.map(body).into_iter().collect();
+        }
+        let local = self.jid.local().unwrap_or_default();
+        store::statements(self.id, local, change)
+    }
+
+    /// A session is in the room: what it is owed of the past is looked up later, and until then
+    /// nothing is handed to it.
+    fn enter(self: &Arc<Self>, inner: &mut Inner, act: Act<'_>, entered: &Entered) {
+        let Some(session) = act.session.filter(|session| session.jid == entered.session) else {
+            return;
+        };
+        inner.seat(self, session, Position::default(), true);
+    }
+}
+
+impl Outcome {
+    /// Waits until everything is written, and sends what goes to others than the room.
+    ///
+    /// # Errors
+    /// If something could not be written: what the room says of itself may be forgotten.
+    pub async fn finish(
+        self,
+        exchange: &Arc<Exchange>,
+        sender: Option<Sender<'_>>,
+    ) -> Result<Receipt, StanzaError> {
+        for written in self.written {
+            written.await.map_err(|error: DbError| {
+                tracing::error!(%error, "a change of a room could not be written");
+                StanzaError::from(error)
+            })?;
+        }
+        let mut receipt = self.receipt.unwrap_or(Receipt::Settled);
+        for (to, stanza) in self.outward {
+            let stanza = stanza.with_to(to.as_str());
+            let outward = exchange.route_message(&stanza, &to, sender).await;
+            if sender.is_some() && matches!(receipt, Receipt::Settled) {
+                receipt = outward;
+            } else if let Receipt::Bounced(error) = outward {
+                tracing::debug!(%error, "a message of a room was not taken");
+            }
+        }
+        Ok(receipt)
+    }
+}
+
+/// Sends a stanza to a session.
+fn send(exchange: &Exchange, act: Act<'_>, to: &Jid, stanza: &Stanza) {
+    let stanza = stanza.with_to(to.as_str());
+    match act.session.filter(|session| session.jid == *to) {
+        Some(session) => drop(session.outbox.push(&stanza)),
+        None => drop(exchange.pass_iq(to, &stanza)),
+    }
+}
