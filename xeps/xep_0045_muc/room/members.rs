@@ -4,6 +4,7 @@
 use waxwing_xmpp::Jid;
 
 use super::look::look;
+use super::occupants::grow;
 use crate::xep_0045_muc::affiliation::Affiliation;
 use crate::xep_0045_muc::effect::Member;
 
@@ -128,7 +129,10 @@ impl Members {
         let known = Known::new(jid.clone(), member.clone());
         match place {
             Ok(index) => self.known[index] = known,
-            Err(index) => self.known.insert(index, known),
+            Err(index) => {
+                grow(&mut self.known);
+                self.known.insert(index, known);
+            }
         }
         if member.affiliation == Affiliation::None {
             self.forget();

@@ -14,14 +14,17 @@ pub(super) struct Occupant {
     pub(super) nick: Box<str>,
     /// The client whose presence is shown: the one that sent presence last.
     pub(super) main: Seat,
-    /// Further clients of the same user with the same nickname.
-    others: Vec<Seat>,
+    /// Further clients of the same user with the same nickname, which few have.
+    others: Option<Box<Others>>,
     /// Messages, and presence.
     pub(super) talk: Bucket,
     pub(super) moves: Bucket,
     look: u32,
     pub(super) role: Role,
 }
+
+#[derive(Clone, Debug, Default)]
+struct Others(Vec<Seat>);
 
 /// A client in the room.
 #[derive(Clone, Debug)]
@@ -38,7 +41,7 @@ impl Occupant {
             look: look_hash(&look(nick)),
             nick: nick.into(),
             main,
-            others: Vec::new(),
+            others: None,
             talk: Bucket::default(),
             moves: Bucket::default(),
             role,
@@ -50,29 +53,31 @@ impl Occupant {
         self.main.jid.bare()
     }
 
+    fn seats(&self) -> impl Iterator<Item = &Seat> {
+        let others = self.others.iter().flat_map(|others| &others.0);
+        std::iter::once(&self.main).chain(others)
+    }
+
     /// The full JIDs of its clients, the shown one first.
     pub(super) fn sessions(&self) -> impl Iterator<Item = &Jid> {
-        std::iter::once(&self.main)
-            .chain(&self.others)
-            .map(|seat| &seat.jid)
+        self.seats().map(|seat| &seat.jid)
     }
 
     pub(super) fn session_count(&self) -> usize {
-        1 + self.others.len()
+        self.seats().count()
     }
 
     /// What the presence of a client says.
     pub(super) fn payload(&self, session: &Jid) -> Option<&Arc<str>> {
-        std::iter::once(&self.main)
-            .chain(&self.others)
-            .find(|seat| seat.jid == *session)
-            .map(|seat| &seat.payload)
+        let mut seats = self.seats();
+        let seat = seats.find(|seat| seat.jid == *session)?;
+        Some(&seat.payload)
     }
 
     /// Makes a client the shown one, new or not.
     pub(super) fn show(&mut self, seat: Seat) {
         if self.main.jid != seat.jid {
-            self.others.retain(|other| other.jid != seat.jid);
+            self.remove_other(&seat.jid);
             self.add(self.main.clone());
         }
         self.main = seat;
@@ -80,23 +85,33 @@ impl Occupant {
 
     /// Adds a client that is not shown.
     pub(super) fn add(&mut self, seat: Seat) {
-        self.others.reserve_exact(1);
-        self.others.push(seat);
+        self.others.get_or_insert_default().0.push(seat);
     }
 
     /// Removes a client; the only one stays, and its occupant is to be removed.
     pub(super) fn remove(&mut self, session: &Jid) -> Removed {
         if self.main.jid != *session {
-            self.others.retain(|other| other.jid != *session);
+            self.remove_other(session);
             return Removed::InTheBackground;
         }
-        match self.others.pop() {
-            Some(next) => {
-                self.main = next;
-                Removed::Shown
-            }
-            None => Removed::Last,
+        let next = self.others.as_mut().and_then(|others| others.0.pop());
+        let Some(next) = next else {
+            return Removed::Last;
+        };
+        self.main = next;
+        self.drop_empty();
+        Removed::Shown
+    }
+
+    fn remove_other(&mut self, session: &Jid) {
+        if let Some(others) = &mut self.others {
+            others.0.retain(|other| other.jid != *session);
         }
+        self.drop_empty();
+    }
+
+    fn drop_empty(&mut self) {
+        self.others.take_if(|others| others.0.is_empty());
     }
 
     pub(super) fn rename(&mut self, nick: &str) {
@@ -142,6 +157,7 @@ impl Occupants {
     }
 
     pub(super) fn push(&mut self, occupant: Occupant) {
+        grow(&mut self.0);
         self.0.push(occupant);
     }
 
@@ -187,6 +203,14 @@ impl Occupants {
     }
 }
 
+/// Makes place for one more by less than what a vector takes of its own accord: most rooms grow
+/// slowly, and there are many of them.
+pub(super) fn grow<T>(list: &mut Vec<T>) {
+    if list.len() == list.capacity() {
+        list.reserve_exact(4 + list.len() / 8);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -200,7 +224,7 @@ mod tests {
 
     #[test]
     fn one_occupant_takes_little() {
-        assert!(size_of::<Occupant>() <= 104, "{}", size_of::<Occupant>());
+        assert!(size_of::<Occupant>() <= 88, "{}", size_of::<Occupant>());
     }
 
     #[test]

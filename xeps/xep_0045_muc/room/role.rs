@@ -29,25 +29,24 @@ impl Room {
             // §8.2, §8.4.
             return Err(StanzaError::not_allowed());
         }
-        match to {
-            Role::None if target.bare() == from.bare() => Err(StanzaError::conflict()),
-            // §5.1.3: a moderator is kicked by admins.
-            Role::None if target.role == Role::Moderator && !is_admin => {
-                Err(StanzaError::not_allowed())
-            }
-            // §9.7: who is admin or owner moderates.
-            Role::Visitor | Role::Participant if other >= Affiliation::Admin => {
-                Err(StanzaError::not_allowed())
-            }
-            // §8.4. Between those without an affiliation voice is the moderator's to take.
-            Role::Visitor if other == own && other.is_member() => Err(StanzaError::not_allowed()),
-            // §9.6, §9.7.
-            Role::Visitor | Role::Participant if target.role == Role::Moderator && !is_admin => {
-                Err(StanzaError::not_allowed())
-            }
-            Role::Moderator if !is_admin => Err(StanzaError::forbidden()),
-            Role::None | Role::Visitor | Role::Participant | Role::Moderator => Ok(index),
+        if to == Role::None && target.bare() == from.bare() {
+            return Err(StanzaError::conflict());
         }
+        // §9.6.
+        if to == Role::Moderator && !is_admin {
+            return Err(StanzaError::forbidden());
+        }
+        // §9.7: who is admin or owner moderates.
+        let is_lowered = matches!(to, Role::Visitor | Role::Participant);
+        let keeps_role = is_lowered && other >= Affiliation::Admin;
+        // §5.1.3: what a moderator is it is by admins.
+        let is_above = to < Role::Moderator && target.role == Role::Moderator && !is_admin;
+        // §8.4. Between those without an affiliation voice is the moderator's to take.
+        let keeps_voice = to == Role::Visitor && other == own && other.is_member();
+        if keeps_role || is_above || keeps_voice {
+            return Err(StanzaError::not_allowed());
+        }
+        Ok(index)
     }
 
     /// Gives the occupant at `index` a role, or removes it.
