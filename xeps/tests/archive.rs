@@ -286,7 +286,11 @@ async fn an_archive_is_searched_and_paged() {
     assert_eq!(flipped.texts(), ["3", "2", "1"]);
     assert_eq!(
         flipped.set(),
-        [Some(ids[0].clone()), Some(ids[2].clone()), None]
+        [
+            Some(ids[0].clone()),
+            Some(ids[2].clone()),
+            Some("5".to_owned())
+        ]
     );
 
     let count = archive
@@ -314,6 +318,32 @@ async fn an_unknown_id_is_not_found() {
     }
     let after = archive.query(&[], &format!("<after>{there}</after>")).await;
     assert!(after.texts().is_empty() && after.is_complete());
+}
+
+/// XEP-0059 §2.2: the number of all that match stands beside each page, unless they are too many.
+#[tokio::test]
+async fn a_page_says_how_much_there_is() {
+    let archive = Archive::new().await;
+    let count = async |fields: &[(&str, &str)], page: &str| {
+        let [.., count] = archive.query(fields, page).await.set();
+        count
+    };
+    let mut last = String::new();
+    for ms in 1..=999 {
+        last = archive.put("romeo@localhost/a", "juliet@localhost", ms, "m");
+    }
+    let (all, romeo) = (Some("999".to_owned()), [("with", "romeo@localhost")]);
+    assert_eq!(count(&[], "<max>2</max>").await, all);
+    assert_eq!(count(&[], "<max>2</max><before/>").await, all);
+    assert_eq!(count(&[], &format!("<after>{last}</after>")).await, all);
+    assert_eq!(count(&romeo, "<max>2</max>").await, all);
+    // Who is full is looked for in each message.
+    let full = [("with", "romeo@localhost/a")];
+    assert_eq!(count(&full, "<max>2</max>").await, None);
+    archive.put("nurse@localhost/a", "juliet@localhost", 1000, "m");
+    assert_eq!(count(&[], "<max>2</max>").await, None);
+    assert_eq!(count(&[], "<max>0</max>").await, Some("1000".to_owned()));
+    assert_eq!(count(&romeo, "<max>2</max>").await, all);
 }
 
 /// Whatever range and size is asked for, the answer is a page that is bounded, or an error.
