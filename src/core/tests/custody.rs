@@ -6,6 +6,9 @@
 
 mod world;
 
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
 use bytes::Bytes;
 use waxwing_core::binding::{Binding, UserAgent};
 use waxwing_core::exchange::Receipt;
@@ -129,6 +132,60 @@ async fn a_notice_is_in_custody_like_a_message() {
     assert_eq!(ids(&romeo), ["1"]);
     world.exchange.unbind(&romeo);
     assert_eq!(world.waiting("romeo").await, ["1"]);
+}
+
+/// Without the archive a message is in memory only, until its recipient has not taken it for a moment:
+/// then it is stored, and its sender told. When it is taken after all, its row goes.
+#[tokio::test]
+async fn what_is_not_taken_at_once_is_stored_and_then_counts() {
+    let world = World::new().await;
+    let juliet = world.online("juliet", "balcony").await;
+    ids(&juliet);
+    let romeo = world.online("romeo", "orchard").await;
+    ids(&romeo);
+    world.exchange.enable_management(&romeo, true, None);
+    let sent = Instant::now();
+    let xml = "<message to='juliet@localhost' type='chat' id='1'><body>hello</body></message>";
+    world.presence(&romeo, xml).await;
+    assert_eq!(ids(&juliet), ["1"], "it is delivered first");
+    assert_eq!(romeo.handled(), 0);
+    assert_eq!(world.rows(juliet.account.id).await, 0);
+
+    let is_told = async {
+        while romeo.handled() == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        () = Arc::clone(&world.exchange).store_late() => {}
+        () = is_told => {}
+    }
+    // The clock of the exchange is some milliseconds late.
+    assert!(sent.elapsed() > Duration::from_millis(180));
+    assert_eq!(world.rows(juliet.account.id).await, 1);
+
+    assert_eq!(juliet.outbox.begin_probe(1), Some(1));
+    assert!(world.exchange.probe_answered(&juliet, 1));
+    assert_eq!(world.rows(juliet.account.id).await, 0);
+}
+
+/// The same if it is taken before that: it was never stored.
+#[tokio::test]
+async fn what_is_taken_at_once_is_never_stored() {
+    let world = World::new().await;
+    let juliet = world.online("juliet", "balcony").await;
+    ids(&juliet);
+    let romeo = world.online("romeo", "orchard").await;
+    world.exchange.enable_management(&romeo, true, None);
+    let before = world.exchange.mailbox.committed();
+    let xml = "<message to='juliet@localhost' type='chat' id='1'><body>hello</body></message>";
+    world.presence(&romeo, xml).await;
+    assert_eq!(ids(&juliet), ["1"]);
+    juliet.outbox.begin_probe(1);
+    assert!(world.exchange.probe_answered(&juliet, 1));
+    assert_eq!(romeo.handled(), 1);
+    world.exchange.database.batch(Vec::new()).await.unwrap();
+    assert_eq!(world.exchange.mailbox.committed(), before);
 }
 
 /// Expiry goes on piece by piece until nothing old is left; each sender is told of each message.
