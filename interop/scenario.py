@@ -8,6 +8,7 @@ is away, or that was killed, is there, in order and once, when it returns.
 from clients.base import CheckFailed
 
 AWAY_MESSAGES = 3
+ARCHIVE_PAGE = 2
 
 
 def meet(first, second):
@@ -62,6 +63,125 @@ def resume(first, second):
     seen = {first: during, second: before}
     talk(first, second, seen)
     talk(second, first, seen)
+
+
+def restart(first, second, server):
+    """Both resume across an orderly restart of the server (XEP-0198), and neither sees the other go."""
+    for client in (first, second):
+        login(client)
+        if not client.resumable:
+            raise CheckFailed(f"{client.program} cannot resume")
+    befriend(first, second)
+    seen = {first: [], second: []}
+    talk(first, second, seen)
+    talk(second, first, seen)
+    for sender, receiver in ((first, second), (second, first)):
+        for n in range(1, AWAY_MESSAGES + 1):
+            body = f"{sender.user}, as the server stops, {n}"
+            # What the server has read of these, the client does not know.
+            sender.post(receiver.jid, body)
+            seen[receiver].append(body)
+    server.restart()
+    for client in (first, second):
+        client.wait_offline()
+    resume_stream(first)
+    body = "to one who is not back yet"
+    first.send(second.jid, body)
+    seen[second].append(body)
+    resume_stream(second)
+    for receiver, sender in ((first, second), (second, first)):
+        receiver.wait_received(sender.jid, seen[receiver])
+    talk(first, second, seen)
+    talk(second, first, seen)
+    for client in (first, second):
+        if client.departures:
+            raise CheckFailed(f"{client.program} saw them go: {client.departures}")
+
+
+def resume_stream(client):
+    """Connects anew and must get the stream that it had."""
+    client.login()
+    if not client.resumed:
+        raise CheckFailed(f"{client.program} got a new stream, not the old one")
+
+
+def archive(reader, other):
+    """Finds a conversation in its archive (XEP-0313), page by page and once, by the ids that it knows."""
+    login(reader)
+    login(other)
+    seen = {reader: [], other: []}
+    said = []
+    for sender, receiver in ((other, reader), (reader, other), (other, reader)):
+        talk(sender, receiver, seen)
+        said.append(seen[receiver][-1])
+    reader.logout()
+    send_to_absent(reader, other, seen)
+    said += seen[reader][-AWAY_MESSAGES:]
+    pages = reader.pages(ARCHIVE_PAGE)
+    found = [body for page in pages for _, body in page]
+    if found != said:
+        raise CheckFailed(f"{reader.program} finds {found}, not {said}")
+    sizes = [len(page) for page in pages]
+    if sizes[0] != ARCHIVE_PAGE or max(sizes) > ARCHIVE_PAGE:
+        raise CheckFailed(f"the pages have {sizes} messages, not {ARCHIVE_PAGE}")
+    # By these ids a client knows what it has already.
+    received = [identifier for page in pages for identifier, body in page if body in seen[reader]]
+    if received != reader.kept:
+        raise CheckFailed(f"the messages came as {reader.kept} and are archived as {received}")
+    known = reader.pages(ARCHIVE_PAGE, after=reader.kept[0])
+    if [found for page in known for found in page] != [found for page in pages for found in page][1:]:
+        raise CheckFailed(f"behind {reader.kept[0]} {reader.program} finds {known}")
+
+
+def copies(phone, desk, friend):
+    """Two clients of one account see each other's messages (XEP-0280), and both get all."""
+    for client in (phone, desk, friend):
+        login(client)
+    phone.ask_for_copies()
+    desk.ask_for_copies()
+    friend.send(phone.full_jid, "to the phone")
+    phone.send(friend.jid, "from the phone")
+    at_desk = [("received", friend.jid, "to the phone"), ("sent", friend.jid, "from the phone")]
+    desk.wait_copies(at_desk)
+    desk.send(friend.jid, "from the desk")
+    phone.wait_copies([("sent", friend.jid, "from the desk")])
+    friend.send(phone.jid, "to both")
+    phone.wait_received(friend.jid, ["to the phone", "to both"])
+    desk.wait_received(friend.jid, ["to both"])
+    friend.wait_received(phone.jid, ["from the phone", "from the desk"])
+    # What one has already, the other gets when it comes back.
+    desk.logout()
+    friend.send(phone.jid, "to whoever is there")
+    phone.wait_received(friend.jid, ["to the phone", "to both", "to whoever is there"])
+    login(desk)
+    desk.wait_received(friend.jid, ["to both", "to whoever is there"])
+    phone.wait_copies([("sent", friend.jid, "from the desk")])
+
+
+def ticks(sender, reader):
+    """Learns that a message was sent (XEP-0198), delivered (XEP-0184) and read (XEP-0333)."""
+    login(sender)
+    login(reader)
+    steps = ("sent", "delivered", "read")
+    sender.track(reader.jid, "one", "to one who is there")
+    reader.wait_received(sender.jid, ["to one who is there"])
+    sender.wait_tick("one", "sent")
+    sender.wait_tick("one", "delivered")
+    reader.mark(sender.jid, "one")
+    sender.wait_tick("one", "read")
+    # One tick while the other side is away; the others come whoever is away then.
+    reader.logout()
+    sender.track(reader.jid, "two", "to one who is away")
+    sender.wait_tick("two", "sent")
+    if sender.ticks["two"] != {"sent"}:
+        raise CheckFailed(f"nobody has it, and {sender.program} knows {sender.ticks['two']}")
+    sender.logout()
+    login(reader)
+    reader.wait_received(sender.jid, ["to one who is there", "to one who is away"])
+    reader.mark(sender.jid, "two")
+    login(sender)
+    for step in steps:
+        sender.wait_tick("two", step)
 
 
 def readmit(first, second):

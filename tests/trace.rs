@@ -54,6 +54,16 @@ fn the_way_of_a_message() -> Outcome {
     let id = waits.split_whitespace().nth(1).unwrap_or_default();
     ensure!(trace(&server, id)? == waits, "by its archive id");
 
+    let mut recipient = Client::connect(&server.target()?, &juliet, Some("balcony"))?;
+    recipient.answers_pings = false;
+    recipient.send("<presence/>")?;
+    recipient.sync()?;
+    let given = trace(&server, "first")?;
+    let part = format!("  sent to {}, not acknowledged\n", recipient.full());
+    ensure!(given.contains(&part), "no {part:?} in {given}");
+    recipient.answers_pings = true;
+    recipient.disconnect()?;
+
     let mut recipient = Client::online(&server.target()?, &juliet, Some("balcony"))?;
     recipient.take_all()?;
     recipient.send(&format!(

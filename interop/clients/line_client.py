@@ -6,14 +6,24 @@ one a line, fields separated by tabs:
     login                    online JID MECHANISM
     add JID                  roster JID SUBSCRIPTION      (at every change)
     approve JID              request JID                  (somebody asks)
-    send JID BODY            message JID DELAYED BODY     (DELAYED is 0 or 1)
+    send JID BODY            passed                       (to the library), and there
+                             message JID DELAYED BODY     (DELAYED is 0 or 1)
     ping                     pong
     logout                   offline
 
 and `available FULLJID`, `unavailable FULLJID`, `error TEXT`. End of input ends it.
-slixmpp alone knows `cut`, which drops the connection without closing the stream;
-its next login may then say `resumed`, and it says `sm` when that is possible.
-xmpp.js says `token` when it is given one (XEP-0484), by which it logs in from then on.
+Some know more:
+
+    cut                      offline                      (drops the connection without closing the stream)
+    track JID ID BODY        sent ID, delivered ID, read ID
+    mark JID ID                                           (says that the message was read)
+    copies                   copies, then copy received|sent JID BODY
+    page AFTER SIZE          result ID BODY..., page COMPLETE LAST
+
+A peer says `sm` when its stream can be resumed: a login after the loss of its
+connection then says `resumed` [MECHANISM]. nbxmpp says `kept ID` before a message
+that has an archive id. xmpp.js says `token` when it is given one (XEP-0484), by
+which it logs in from then on.
 """
 
 import os
@@ -32,12 +42,17 @@ class LineClient(Client):
 
     def __init__(self, user, password, logs):
         super().__init__(user, password, logs)
-        self.online, self.mechanism, self.pongs = False, None, 0
+        self.online, self.mechanism, self.passed, self.pongs = False, None, 0, 0
         self.resumable, self.resumed = False, False
         self.has_token, self.readmitted = False, False
         self.roster, self.requests, self.resources = {}, set(), {}
         self.messages, self.errors = [], []
-        self.log = (logs / f"{user}.log").open("w", buffering=1)
+        self.departures, self.ticks = [], {}
+        self.has_copies, self.copies = False, []
+        self.kept, self.results, self.page = [], [], None
+        # Two clients may have one account.
+        self.name = f"{user}.{type(self).__name__}"
+        self.log = (logs / f"{self.name}.log").open("w", buffering=1)
         self.process, self.reader = None, None
 
     def command(self):
@@ -52,7 +67,7 @@ class LineClient(Client):
         self.process = subprocess.Popen(
             self.command(), text=True, bufsize=1, encoding="utf-8", env=self.environment(),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=(self.logs / f"{self.user}.stderr").open("a"),
+            stderr=(self.logs / f"{self.name}.stderr").open("a"),
         )
         self.reader = threading.Thread(target=self._read, args=(self.process.stdout,), daemon=True)
         self.reader.start()
@@ -76,7 +91,8 @@ class LineClient(Client):
     def _on_token(self):
         self.has_token = True
 
-    def _on_resumed(self):
+    def _on_resumed(self, mechanism=None):
+        self.mechanism = mechanism or self.mechanism
         self.online, self.resumed = True, True
 
     def _on_offline(self):
@@ -93,10 +109,38 @@ class LineClient(Client):
         self.resources.setdefault(jid.partition("/")[0], set()).add(jid)
 
     def _on_unavailable(self, jid):
+        self.departures.append(jid)
         self.resources.get(jid.partition("/")[0], set()).discard(jid)
 
     def _on_message(self, jid, delayed, body):
         self.messages.append((jid.partition("/")[0], delayed == "1", body))
+
+    def _on_kept(self, identifier):
+        self.kept.append(identifier)
+
+    def _on_result(self, identifier, body):
+        self.results.append((identifier, body))
+
+    def _on_page(self, complete, last):
+        self.page = (complete == "1", last)
+
+    def _on_copies(self):
+        self.has_copies = True
+
+    def _on_copy(self, direction, jid, body):
+        self.copies.append((direction, jid.partition("/")[0], body))
+
+    def _on_sent(self, identifier):
+        self.ticks.setdefault(identifier, set()).add("sent")
+
+    def _on_delivered(self, identifier):
+        self.ticks.setdefault(identifier, set()).add("delivered")
+
+    def _on_read(self, identifier):
+        self.ticks.setdefault(identifier, set()).add("read")
+
+    def _on_passed(self):
+        self.passed += 1
 
     def _on_pong(self):
         self.pongs += 1
@@ -172,13 +216,55 @@ class LineClient(Client):
         self._wait("to have its ping answered", lambda: self.pongs > before)
 
     def post(self, jid, body):
-        """Sends, and waits for nothing."""
+        """Sends, and does not wait for the server."""
+        before = self.passed
         self._tell("send", jid, body)
+        self._wait("to take a message for sending", lambda: self.passed > before)
 
     def cut(self):
         """Drops the connection without closing the stream."""
         self._tell("cut")
+        self.wait_offline()
+
+    def wait_offline(self):
+        """Waits until it notices that its connection is gone."""
         self._wait("to notice that it is offline", lambda: not self.online)
+
+    def track(self, jid, identifier, body):
+        """Sends a message under that id and asks to be told what becomes of it."""
+        self._tell("track", jid, identifier, body)
+
+    def mark(self, jid, identifier):
+        """Says that its user has read the message."""
+        self._tell("mark", jid, identifier)
+
+    def wait_tick(self, identifier, step):
+        """Waits until it knows that the message was sent, delivered or read."""
+        self._wait(f"to know that {identifier} was {step}", lambda: step in self.ticks.get(identifier, ()))
+
+    def ask_for_copies(self):
+        """Wants to see what the other clients of its account receive and send (XEP-0280)."""
+        self._tell("copies")
+        self._wait("to be granted copies", lambda: self.has_copies)
+
+    def wait_copies(self, copies):
+        """Waits for as many copies as these: direction, the other side, body; and no others."""
+        self._wait(f"to be given {len(copies)} copies", lambda: len(self.copies) >= len(copies))
+        if self.copies != copies:
+            raise CheckFailed(f"{self.program} has the copies {self.copies}, not {copies}")
+
+    def pages(self, size, after=""):
+        """The archive behind the message with the id `after`, oldest first, in pages of (id, body)."""
+        pages, complete = [], False
+        while not complete:
+            self.results, self.page = [], None
+            self._tell("page", after, str(size))
+            self._wait("to be given a page of its archive", lambda: self.page is not None)
+            complete, after = self.page
+            pages.append(self.results)
+            if len(pages) > 100:
+                raise CheckFailed(f"{self.program} finds no end of its archive: {pages}")
+        return pages
 
     def received(self, jid):
         return [body for sender, _, body in self.messages if sender == jid]

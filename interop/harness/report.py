@@ -12,6 +12,11 @@ SHOWN = {
     "meet": "TLS, roster and subscription both ways, messages both ways, "
             "messages while away and after a crash, in order",
     "resume": "TLS, resumption after a cut, nothing lost or doubled",
+    "restart": "TLS, both resume across a restart of the server, unseen by each other, nothing lost or doubled",
+    "archive": "TLS, the archive in pages, each message once and under the id that it came with",
+    "copies": "TLS, two clients of an account see what the other receives and sends; "
+              "what one has, the other gets when it was away",
+    "ticks": "TLS, what was sent, delivered and read, also to one who is away and from one who was",
     "readmit": "TLS, SASL2, Bind 2, later logins by token, messages while away, in order",
     "notify": "TLS, sends to one who is there and to one who is away",
     "listen": "TLS, prints what came while it did not listen and what comes",

@@ -115,6 +115,12 @@ class Server:
             self.process.kill()
             return self.process.wait()
 
+    def restart(self):
+        """An orderly restart, on the same data and ports."""
+        if (code := self.stop()) != 0:
+            raise ServerError(f"ended with exit code {code}:\n{tail(self.log)}")
+        self.start()
+
 
 class Waxwing(Server):
     """The server of this repository, configured by a file of its own."""
@@ -133,7 +139,7 @@ class Waxwing(Server):
         self.process = subprocess.Popen(
             [self.binary, "--config", str(self.config), "serve"],
             cwd=self.directory, env=environment, stdout=subprocess.PIPE,
-            stderr=self.log.open("wb"), text=True,
+            stderr=self.log.open("ab"), text=True,
         )
         self.ready = self.process.stdout.readline().strip()
         if not self.ready.startswith("ready "):
@@ -186,7 +192,7 @@ class Prosody(Server):
         self.config.write_text(self._config_text())
         self.process = subprocess.Popen(
             ["prosody", "--config", str(self.config), "-F"],
-            cwd=self.directory, stdout=self.log.open("wb"), stderr=subprocess.STDOUT,
+            cwd=self.directory, stdout=self.log.open("ab"), stderr=subprocess.STDOUT,
         )
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and self.process.poll() is None:
@@ -237,6 +243,13 @@ VirtualHost "{DOMAIN}"
 Component "{MUC_DOMAIN}" "muc"
   modules_enabled = {{ "muc_mam", "vcard_muc" }}
 """
+
+
+def another(directory):
+    """One more of the kind that the environment names, not started; for a check alone."""
+    if os.environ["INTEROP_SERVER"] == "waxwing":
+        return Waxwing(directory, os.environ["INTEROP_BINARY"])
+    return Prosody(directory)
 
 
 def add_user(user):

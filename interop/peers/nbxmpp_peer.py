@@ -5,12 +5,14 @@ environment: INTEROP_JID, INTEROP_PASSWORD, INTEROP_HOST, INTEROP_PORT, INTEROP_
 
 import os
 import sys
+import uuid
 
 from gi.repository import Gio, GLib
 from nbxmpp.client import Client
 from nbxmpp.const import ConnectionProtocol, ConnectionType
+from nbxmpp.modules.receipts import build_receipt
 from nbxmpp.namespaces import Namespace
-from nbxmpp.protocol import JID, Message, Presence
+from nbxmpp.protocol import JID, Iq, Message, Presence
 from nbxmpp.structs import StanzaHandler
 
 
@@ -36,6 +38,7 @@ class Peer:
         certificate = Gio.TlsCertificate.new_from_file(os.environ["INTEROP_CERTIFICATE"])
         client.set_accepted_certificates([certificate])
         client.subscribe("connected", self.on_connected)
+        client.subscribe("resume-successful", lambda *_: emit("resumed"))
         client.subscribe("disconnected", lambda *_: emit("offline"))
         client.subscribe("connection-failed", lambda *_: emit("error", "connection failed"))
         for name, callback, options in (
@@ -56,6 +59,8 @@ class Peer:
 
     def on_online(self, _task):
         emit("online", self.client.get_bound_jid(), self.mechanism())
+        if self.client.resumeable:
+            emit("sm")
 
     def mechanism(self):
         """nbxmpp tells its choice only in its log, and in this attribute."""
@@ -70,9 +75,47 @@ class Peer:
             emit(kinds[properties.type.value], properties.jid)
 
     def on_message(self, _client, stanza, properties):
-        if properties.body and properties.type.value in ("chat", "normal"):
-            delayed = stanza.getTag("delay", namespace=Namespace.DELAY2) is not None
-            emit("message", properties.jid, int(delayed), properties.body)
+        if not properties.body or properties.type.value not in ("chat", "normal"):
+            return
+        if properties.is_mam_message:
+            emit("result", properties.mam.id, properties.body)
+            return
+        if properties.is_carbon_message:
+            other = properties.from_ if properties.carbon.is_received else properties.to
+            emit("copy", properties.carbon.type, other, properties.body)
+            return
+        for kept in properties.stanza_ids:
+            if JID.from_string(kept.by).bare_match(self.client.get_bound_jid()):
+                emit("kept", kept.id)
+        delayed = stanza.getTag("delay", namespace=Namespace.DELAY2) is not None
+        emit("message", properties.jid, int(delayed), properties.body)
+        # The library leaves it to the program to answer.
+        if properties.receipt is not None and properties.receipt.is_request:
+            self.client.send_stanza(build_receipt(stanza))
+
+    def mark(self, jid, identifier):
+        marker = Message(to=jid, typ="chat")
+        marker.setMarker("displayed", identifier)
+        self.client.send_stanza(marker)
+
+    def request_page(self, after, size):
+        """A page of the own archive."""
+        own = self.client.get_bound_jid().new_as_bare()
+        self.client.get_module("MAM").make_query(
+            own, queryid=str(uuid.uuid4()), after=after or None, max_=int(size), callback=self.on_page)
+
+    def on_page(self, task):
+        page = task.finish()
+        emit("page", int(page.complete), page.rsm.last or "")
+
+    def enable_copies(self):
+        """The library reads copies and leaves it to the program to ask for them."""
+        request = Iq("set")
+        request.addChild("enable", namespace=Namespace.CARBONS)
+        self.client.send_stanza(request, callback=self.on_copies)
+
+    def on_copies(self, _client, answer):
+        emit("copies") if answer.getType() == "result" else emit("error", answer)
 
     def on_pong(self, _task):
         emit("pong")
@@ -93,6 +136,13 @@ class Peer:
             self.client.get_module("BasePresence").subscribed(fields[0])
         elif command == "send":
             self.client.send_stanza(Message(to=fields[0], body=fields[1], typ="chat"))
+            emit("passed")
+        elif command == "mark":
+            self.mark(*fields)
+        elif command == "page":
+            self.request_page(*fields)
+        elif command == "copies":
+            self.enable_copies()
         elif command == "ping":
             self.ping(self.on_pong)
 

@@ -26,7 +26,7 @@ class Peer(slixmpp.ClientXMPP):
         self.enable_plaintext = False
         # The check approves by hand.
         self.roster.auto_authorize, self.roster.auto_subscribe = None, False
-        for plugin in ("xep_0030", "xep_0198", "xep_0199", "xep_0203", "xep_0280"):
+        for plugin in ("xep_0030", "xep_0184", "xep_0198", "xep_0199", "xep_0203", "xep_0280", "xep_0333"):
             self.register_plugin(plugin)
         self.add_event_handler("session_start", self.on_start)
         self.add_event_handler("session_resumed", lambda _: emit("resumed"))
@@ -39,6 +39,11 @@ class Peer(slixmpp.ClientXMPP):
         self.add_event_handler("presence_unavailable", lambda p: emit("unavailable", p["from"]))
         self.add_event_handler("roster_update", self.on_roster)
         self.add_event_handler("message", self.on_message)
+        self.add_event_handler("stanza_acked", self.on_acknowledged)
+        self.add_event_handler("receipt_received", lambda m: emit("delivered", m["receipt"]))
+        self.add_event_handler("marker_displayed", lambda m: emit("read", m["displayed"]["id"]))
+        self.add_event_handler("carbon_received", lambda m: self.on_copy("received", m["carbon_received"]))
+        self.add_event_handler("carbon_sent", lambda m: self.on_copy("sent", m["carbon_sent"]))
 
     async def get_dns_records(self, domain, port=None):
         """Stands in for the SRV records of RFC 6120 section 3.2 and XEP-0368."""
@@ -61,6 +66,21 @@ class Peer(slixmpp.ClientXMPP):
             delayed = message.xml.find("{urn:xmpp:delay}delay") is not None
             emit("message", message["from"], int(delayed), message["body"])
 
+    def on_acknowledged(self, stanza):
+        if stanza.name == "message":
+            emit("sent", stanza["id"])
+
+    def on_copy(self, direction, message):
+        emit("copy", direction, message["from" if direction == "received" else "to"], message["body"])
+
+    def track(self, jid, identifier, body):
+        """Sends a message and asks for all that its recipient can tell of it."""
+        message = self.make_message(mto=jid, mbody=body, mtype="chat")
+        message["id"] = identifier
+        message["request_receipt"] = True
+        message.enable("markable")
+        message.send()
+
     async def obey(self, command, *fields):
         if command == "login":
             self.connect()
@@ -75,6 +95,14 @@ class Peer(slixmpp.ClientXMPP):
             self.send_presence(pto=fields[0], ptype="subscribed")
         elif command == "send":
             self.send_message(mto=fields[0], mbody=fields[1], mtype="chat")
+            emit("passed")
+        elif command == "track":
+            self.track(*fields)
+        elif command == "mark":
+            self.plugin["xep_0333"].send_marker(fields[0], fields[1], "displayed", mtype="chat")
+        elif command == "copies":
+            await self.plugin["xep_0280"].enable()
+            emit("copies")
         elif command == "ping":
             await self.plugin["xep_0199"].send_ping(self.boundjid.domain, timeout=10)
             emit("pong")

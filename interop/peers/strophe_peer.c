@@ -228,8 +228,10 @@ static void obey(char *line)
         add(jid);
     else if (!strcmp(command, "approve") && jid)
         send_presence(jid, "subscribed");
-    else if (!strcmp(command, "send") && jid && line)
+    else if (!strcmp(command, "send") && jid && line) {
         send_message(jid, line);
+        puts("passed");
+    }
 }
 
 /* Reads what has arrived on standard input and obeys whole lines; 0 at its end. */

@@ -6,7 +6,7 @@ use libtest_mimic::Trial;
 use crate::harness::Outcome;
 use crate::harness::client::Client;
 use crate::harness::server::{Server, ServerOptions};
-use crate::harness::xml::{CLIENT, show};
+use crate::harness::xml::{CLIENT, SM, show};
 use crate::{ensure, trials};
 
 const BODY: usize = 20_000;
@@ -21,18 +21,37 @@ const BURSTS_AFTER: usize = 2;
 pub fn trials() -> Vec<Trial> {
     trials![
         a_client_that_does_not_read_loses_nothing,
+        nor_does_one_with_stream_management,
         a_client_that_reads_as_fast_as_it_is_sent_to_is_not_cut_off,
     ]
 }
 
 fn a_client_that_does_not_read_loses_nothing() -> Outcome {
+    loses_nothing(false)
+}
+
+/// Its session ends too: what is kept for a client has a bound, and the mailbox has the messages.
+fn nor_does_one_with_stream_management() -> Outcome {
+    loses_nothing(true)
+}
+
+fn loses_nothing(is_managed: bool) -> Outcome {
     let mut server = Server::start(&options())?;
     let target = server.target()?;
     let [romeo, juliet, nurse, peter] =
         ["romeo", "juliet", "nurse", "peter"].map(|name| server.account(name));
     let (juliet, peter) = (juliet?, peter?);
     let mut romeo = Client::online(&target, &romeo?, None)?;
-    let stuck = Client::online(&target, &juliet, None)?;
+    let mut stuck = Client::connect(&target, &juliet, None)?;
+    let mut stream = None;
+    if is_managed {
+        stuck.send(&format!("<enable xmlns='{SM}' resume='true'/>"))?;
+        let enabled = stuck.expect("enabled", SM)?;
+        stream = enabled.attr("id").map(str::to_owned);
+        ensure!(stream.is_some(), "{}", show(&enabled));
+    }
+    stuck.send("<presence/>")?;
+    stuck.sync()?;
     // Takes no messages: it never sends presence.
     let mut beside = Client::connect(&target, &juliet, None)?;
     let mut nurse = Client::online(&target, &nurse?, None)?;
@@ -53,7 +72,13 @@ fn a_client_that_does_not_read_loses_nothing() -> Outcome {
     ensure!(given_up, "{sent} messages did not fill the outbox");
 
     drop(stuck);
-    let mut back = Client::connect(&target, &juliet, None)?;
+    let mut back = Client::stream(&target)?;
+    back.log_in(&juliet)?;
+    if let Some(stream) = stream {
+        back.send(&format!("<resume xmlns='{SM}' previd='{stream}' h='0'/>"))?;
+        back.expect("failed", SM)?;
+    }
+    back.bind(None)?;
     let came = messages(&mut back)?;
     let expected: Vec<String> = (0..sent).map(|number| number.to_string()).collect();
     ensure!(came == expected, "of {sent} messages came {came:?}");

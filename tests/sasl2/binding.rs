@@ -182,6 +182,18 @@ fn waiting_messages_come_behind_the_features() -> Outcome {
         .filter_map(|stanza| stanza.attr("id"))
         .collect();
     ensure!(ids == ["1", "2"], "{ids:?} came");
+    // By its id a client tells it from what it finds in the archive.
+    let by = account.jid();
+    for message in came.iter().filter(|stanza| stanza.is("message", CLIENT)) {
+        let stanza_id = message.get_child("stanza-id", "urn:xmpp:sid:0");
+        let is_known =
+            stanza_id.is_some_and(|id| id.attr("by") == Some(&by) && id.attr("id").is_some());
+        ensure!(
+            is_known && message.has_child("delay", "urn:xmpp:delay"),
+            "{}",
+            show(message)
+        );
+    }
     client.take_all()
 }
 

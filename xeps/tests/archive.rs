@@ -286,7 +286,11 @@ async fn an_archive_is_searched_and_paged() {
     assert_eq!(flipped.texts(), ["3", "2", "1"]);
     assert_eq!(
         flipped.set(),
-        [Some(ids[0].clone()), Some(ids[2].clone()), None]
+        [
+            Some(ids[0].clone()),
+            Some(ids[2].clone()),
+            Some("5".to_owned())
+        ]
     );
 
     let count = archive
@@ -314,6 +318,76 @@ async fn an_unknown_id_is_not_found() {
     }
     let after = archive.query(&[], &format!("<after>{there}</after>")).await;
     assert!(after.texts().is_empty() && after.is_complete());
+}
+
+/// XEP-0059 §2.2: the number of all that match stands beside each page, unless they are too many.
+#[tokio::test]
+async fn a_page_says_how_much_there_is() {
+    let archive = Archive::new().await;
+    let count = async |fields: &[(&str, &str)], page: &str| {
+        let [.., count] = archive.query(fields, page).await.set();
+        count
+    };
+    let mut last = String::new();
+    for ms in 1..=999 {
+        last = archive.put("romeo@localhost/a", "juliet@localhost", ms, "m");
+    }
+    let (all, romeo) = (Some("999".to_owned()), [("with", "romeo@localhost")]);
+    assert_eq!(count(&[], "<max>2</max>").await, all);
+    assert_eq!(count(&[], "<max>2</max><before/>").await, all);
+    assert_eq!(count(&[], &format!("<after>{last}</after>")).await, all);
+    assert_eq!(count(&romeo, "<max>2</max>").await, all);
+    // Who is full is looked for in each message.
+    let full = [("with", "romeo@localhost/a")];
+    assert_eq!(count(&full, "<max>2</max>").await, None);
+    archive.put("nurse@localhost/a", "juliet@localhost", 1000, "m");
+    assert_eq!(count(&[], "<max>2</max>").await, None);
+    assert_eq!(count(&[], "<max>0</max>").await, Some("1000".to_owned()));
+    assert_eq!(count(&romeo, "<max>2</max>").await, all);
+}
+
+/// Whatever range and size is asked for, the answer is a page that is bounded, or an error.
+#[tokio::test]
+async fn absurd_ranges_and_sizes_have_an_answer() {
+    const COUNT: usize = 300;
+    const LARGEST: usize = 250;
+    let archive = Archive::new().await;
+    let mut ids = Vec::new();
+    for ms in 1..=COUNT {
+        let ms = i64::try_from(ms).unwrap();
+        ids.push(archive.put("romeo@localhost/a", "juliet@localhost", ms, "m"));
+    }
+    let last = ids.last().unwrap().as_str();
+    for (fields, page, found) in [
+        (vec![("start", "0001-01-01T00:00:00Z")], "", 50),
+        (vec![("start", "9999-12-31T23:59:59.999Z")], "", 0),
+        (vec![("end", "0001-01-01T00:00:00+23:59")], "", 0),
+        (vec![("end", "9999-12-31T23:59:59.999-23:59")], "", 50),
+        (vec![("after-id", last), ("before-id", &*ids[0])], "", 0),
+        (vec![("ids", last), ("end", "1969-01-01T00:00:00Z")], "", 0),
+        (vec![], "<max>251</max>", LARGEST),
+        (vec![], "<max>18446744073709551616</max><before/>", LARGEST),
+    ] {
+        let answer = archive.query(&fields, page).await;
+        assert_eq!(answer.iq.attr("type"), Some("result"), "{fields:?} {page}");
+        assert_eq!(answer.results.len(), found, "{fields:?} {page}");
+        assert_eq!(answer.is_complete(), found == 0, "{fields:?} {page}");
+    }
+    for page in ["<max>-1</max>", "<max>1.5</max>", "<max/>"] {
+        assert_eq!(
+            archive.query(&[], page).await.error(),
+            "bad-request",
+            "{page}"
+        );
+    }
+    for start in [
+        "10000-01-01T00:00:00Z",
+        "-001-01-01T00:00:00Z",
+        "9999-99-99T99:99:99Z",
+    ] {
+        let answer = archive.query(&[("start", start)], "").await;
+        assert_eq!(answer.error(), "bad-request", "{start}");
+    }
 }
 
 /// A page never fills what may wait for a session, however long the messages are.

@@ -41,6 +41,8 @@ const USUAL_PAGE: usize = 50;
 const LARGEST_PAGE: usize = 250;
 /// Counting a whole result stops here, and then nothing is said of it.
 const COUNTED: u64 = 100_000;
+/// The same beside a page: it is to cost no more than the page.
+const COUNTED_WITH_A_PAGE: u64 = 1000;
 
 /// See the [module](self).
 pub struct MessageArchive;
@@ -166,7 +168,11 @@ async fn search(exchange: &Exchange, archive: &Archive, query: &Query) -> Answer
         // Its stream is ending.
         return Err(StanzaError::service_unavailable());
     }
-    Ok(Some(finish(&wish, &page)))
+    let count = match is_whole(&wish, &page) {
+        true => Some(page.rows.len() as u64),
+        false => counted(exchange, account, &wish, COUNTED_WITH_A_PAGE).await?,
+    };
+    Ok(Some(finish(&wish, &page, count)))
 }
 
 /// Bytes of results that may be queued: half of what is free, so that a page never fills the queue,
@@ -213,34 +219,46 @@ fn result(archive: &Archive, session: &Session, wish: &Wish, row: &StoredRow) ->
     }
 }
 
+/// Whether the page is all that was searched for.
+fn is_whole(wish: &Wish, page: &Page) -> bool {
+    page.is_complete && matches!(wish.page.start, rsm::Start::First | rsm::Start::Last)
+}
+
 /// §4.3.2.
-fn finish(wish: &Wish, page: &Page) -> Element {
+fn finish(wish: &Wish, page: &Page, count: Option<u64>) -> Element {
     let ends = page.rows.first().zip(page.rows.last());
-    let is_first = wish.page.start == rsm::Start::First;
-    let is_whole = page.is_complete && (is_first || wish.page.start == rsm::Start::Last);
+    let is_first = wish.page.start == rsm::Start::First || is_whole(wish, page);
     let answer = rsm::Answer {
         ends: ends.map(|(first, last)| (archive_id(first.id), archive_id(last.id))),
-        index: (is_first || is_whole).then_some(0),
-        count: is_whole.then_some(page.rows.len() as u64),
+        index: is_first.then_some(0),
+        count,
     };
     fin(page.is_complete, &answer)
 }
 
 /// XEP-0059 §2.7: the number of messages without the messages.
 async fn count(exchange: &Exchange, account: i64, wish: &Wish) -> Result<Element, StanzaError> {
-    let count = match wish.counted() {
-        Some(filter) => exchange
-            .mailbox
-            .archive_count(account, &filter, COUNTED)
-            .await
-            .map(|count| Some(count).filter(|count| *count < COUNTED))?,
-        None => None,
-    };
+    let count = counted(exchange, account, wish, COUNTED).await?;
     let answer = rsm::Answer {
         count,
         ..rsm::Answer::default()
     };
     Ok(fin(count == Some(0), &answer))
+}
+
+/// How many messages match, if those are fewer than `bound`; `None` too if each would have to be
+/// looked at.
+async fn counted(
+    exchange: &Exchange,
+    account: i64,
+    wish: &Wish,
+    bound: u64,
+) -> Result<Option<u64>, DbError> {
+    let Some(filter) = wish.counted() else {
+        return Ok(None);
+    };
+    let count = exchange.mailbox.archive_count(account, &filter, bound);
+    Ok(Some(count.await?).filter(|count| *count < bound))
 }
 
 fn fin(is_complete: bool, answer: &rsm::Answer) -> Element {

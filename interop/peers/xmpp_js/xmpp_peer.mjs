@@ -5,6 +5,7 @@
 
 import { randomUUID } from "node:crypto";
 import readline from "node:readline";
+import { setImmediate } from "node:timers/promises";
 
 import { client, xml } from "@xmpp/client";
 import { WebSocket } from "ws";
@@ -85,19 +86,35 @@ xmpp.on("stanza", (stanza) => {
   if (stanza.is("message")) onMessage(stanza);
 });
 xmpp.on("error", (error) => emit("error", error.message));
+// The connection broke, and the stream can be resumed; a client that leaves is offline a moment later.
+xmpp.on("disconnect", () => !isLeaving && emit("offline"));
 xmpp.on("offline", () => emit("offline"));
 xmpp.on("online", async (address) => {
   printRoster(await xmpp.iqCaller.get(xml("query", { xmlns: ROSTER })));
   await xmpp.send(xml("presence"));
   await ping();
   emit("online", address, mechanism);
+  if (xmpp.streamManagement.id) emit("sm");
 });
+xmpp.streamManagement.on("resumed", () => emit("resumed", mechanism));
+
+let isLeaving = false;
 
 const commands = {
-  login: () => xmpp.start(),
-  logout: () => xmpp.stop(),
+  login: () => (xmpp.status === "disconnect" ? xmpp.reconnect.reconnect() : xmpp.start()),
+  logout: async () => {
+    isLeaving = true;
+    await xmpp.stop();
+    isLeaving = false;
+  },
   approve: (jid) => xmpp.send(xml("presence", { to: jid, type: "subscribed" })),
-  send: (jid, body) => xmpp.send(xml("message", { to: jid, type: "chat" }, xml("body", {}, body))),
+  send: async (jid, body) => {
+    const message = xml("message", { to: jid, type: "chat" }, xml("body", {}, body));
+    // If the connection breaks before it is written, the library sends it again when the stream is resumed.
+    xmpp.send(message).catch((error) => emit("error", error.message));
+    await setImmediate();
+    emit("passed");
+  },
   ping: async () => {
     await ping();
     emit("pong");

@@ -6,9 +6,13 @@
 
 mod world;
 
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
 use bytes::Bytes;
 use waxwing_core::binding::{Binding, UserAgent};
 use waxwing_core::exchange::Receipt;
+use waxwing_core::mailbox_store::{Flags, NewRow};
 use waxwing_core::outbox::Close;
 use waxwing_xmpp::{Stanza, StreamError, error::StreamCondition};
 
@@ -128,6 +132,98 @@ async fn a_notice_is_in_custody_like_a_message() {
     assert_eq!(ids(&romeo), ["1"]);
     world.exchange.unbind(&romeo);
     assert_eq!(world.waiting("romeo").await, ["1"]);
+}
+
+/// Without the archive a message is in memory only, until its recipient has not taken it for a moment:
+/// then it is stored, and its sender told. When it is taken after all, its row goes.
+#[tokio::test]
+async fn what_is_not_taken_at_once_is_stored_and_then_counts() {
+    let world = World::new().await;
+    let juliet = world.online("juliet", "balcony").await;
+    ids(&juliet);
+    let romeo = world.online("romeo", "orchard").await;
+    ids(&romeo);
+    world.exchange.enable_management(&romeo, true, None);
+    let sent = Instant::now();
+    let xml = "<message to='juliet@localhost' type='chat' id='1'><body>hello</body></message>";
+    world.presence(&romeo, xml).await;
+    assert_eq!(ids(&juliet), ["1"], "it is delivered first");
+    assert_eq!(romeo.handled(), 0);
+    assert_eq!(world.rows(juliet.account.id).await, 0);
+
+    let is_told = async {
+        while romeo.handled() == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        () = Arc::clone(&world.exchange).store_late() => {}
+        () = is_told => {}
+    }
+    // The clock of the exchange is some milliseconds late.
+    assert!(sent.elapsed() > Duration::from_millis(180));
+    assert_eq!(world.rows(juliet.account.id).await, 1);
+
+    assert_eq!(juliet.outbox.begin_probe(1), Some(1));
+    assert!(world.exchange.probe_answered(&juliet, 1));
+    assert_eq!(world.rows(juliet.account.id).await, 0);
+}
+
+/// The same if it is taken before that: it was never stored.
+#[tokio::test]
+async fn what_is_taken_at_once_is_never_stored() {
+    let world = World::new().await;
+    let juliet = world.online("juliet", "balcony").await;
+    ids(&juliet);
+    let romeo = world.online("romeo", "orchard").await;
+    world.exchange.enable_management(&romeo, true, None);
+    let before = world.exchange.mailbox.committed();
+    let xml = "<message to='juliet@localhost' type='chat' id='1'><body>hello</body></message>";
+    world.presence(&romeo, xml).await;
+    assert_eq!(ids(&juliet), ["1"]);
+    juliet.outbox.begin_probe(1);
+    assert!(world.exchange.probe_answered(&juliet, 1));
+    assert_eq!(romeo.handled(), 1);
+    world.exchange.database.batch(Vec::new()).await.unwrap();
+    assert_eq!(world.exchange.mailbox.committed(), before);
+}
+
+/// Expiry goes on piece by piece until nothing old is left; each sender is told of each message.
+#[tokio::test]
+async fn everything_that_waited_too_long_is_returned() {
+    const OLD: usize = 450;
+    let world = World::new().await;
+    let romeo = world.online("romeo", "orchard").await;
+    ids(&romeo);
+    let bare = world.account("juliet").await;
+    let juliet = world.exchange.account(bare.as_str()).await.unwrap();
+    let account = juliet.unwrap().id;
+    let old: Vec<String> = (0..OLD).map(|n| n.to_string()).collect();
+    for id in &old {
+        let row = NewRow {
+            recipient: account,
+            sender_account: 0,
+            from: "romeo@localhost/orchard".to_owned(),
+            to_bare: bare.to_string(),
+            flags: Flags::INCOMING,
+            received_at_ms: 1000,
+            key: 0,
+            stream: 0,
+            number: 0,
+            body: message(bare.as_str(), id).bytes().clone(),
+        };
+        let appended = (world.exchange.mailbox).append(row, |_, stored| stored.unwrap());
+        appended.unwrap();
+    }
+    world
+        .send(bare.as_str(), &message(bare.as_str(), "young"))
+        .await;
+    world.exchange.database.batch(Vec::new()).await.unwrap();
+    assert_eq!(world.exchange.expire_mailbox().await, Ok(OLD));
+    world.exchange.database.batch(Vec::new()).await.unwrap();
+    assert_eq!(ids(&romeo), old);
+    assert_eq!(world.waiting("juliet").await, ["young"]);
+    assert_eq!(world.exchange.expire_mailbox().await, Ok(0));
 }
 
 /// What is given back is not written to the ending stream as well.

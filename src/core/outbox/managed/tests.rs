@@ -4,7 +4,7 @@ use waxwing_xmpp::Stanza;
 
 use super::*;
 use crate::clock::Timestamp;
-use crate::outbox::{Push, Wake};
+use crate::outbox::{MAX_UNTAKEN, Push, Wake};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -148,6 +148,32 @@ fn a_client_that_acknowledges_nothing_is_sent_so_much_and_no_more() {
         assert!(count < 10_000);
     }
     assert!(outbox.is_detached());
+}
+
+/// The other bound: stanzas that are too small for the bytes to matter.
+#[test]
+fn so_many_stanzas_may_be_unacknowledged_and_no_more() {
+    let outbox = Outbox::new(1 << 30);
+    outbox.manage(None);
+    for _ in 0..MAX_UNTAKEN {
+        assert_eq!(outbox.push(&stanza(1)), Push::Queued);
+        written(&outbox);
+    }
+    assert_eq!(outbox.push(&stanza(1)), Push::Detached);
+    assert!(outbox.is_detached());
+}
+
+#[test]
+fn an_acknowledgement_makes_room_for_more() {
+    let outbox = Outbox::new(1000);
+    outbox.manage(Some(HOUR));
+    for count in 1..=5000 {
+        assert_eq!(outbox.push(&stanza(1)), Push::Queued, "{count}");
+        written(&outbox);
+        if count % 100 == 0 {
+            assert!(outbox.acknowledged(count).is_ok());
+        }
+    }
 }
 
 #[test]
