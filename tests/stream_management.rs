@@ -24,6 +24,7 @@ pub fn trials() -> Vec<Trial> {
         a_client_that_acknowledges_nothing_loses_nothing,
         resumption_when_nothing_was_read,
         a_flood_of_requests_hinders_nobody,
+        an_answer_covers_what_was_being_stored,
         elements_that_make_no_sense,
     ]
 }
@@ -320,6 +321,28 @@ fn a_flood_of_requests_hinders_nobody() -> Outcome {
         counts.last()
     );
     server.terminate()
+}
+
+/// §4: who asks behind a message is answered once, with that message: the commit is waited for.
+fn an_answer_covers_what_was_being_stored() -> Outcome {
+    let target = Server::shared()?;
+    let (romeo, juliet) = (
+        Server::shared_account("romeo")?,
+        Server::shared_account("juliet")?,
+    );
+    let mut sender = Client::connect(&target, &romeo, None)?;
+    enable(&mut sender)?;
+    for round in 1..=20 {
+        let asking = format!("{}<r xmlns='{SM}'/>", message(&juliet, "m"));
+        sender.send(&asking)?;
+        let answer = sender.expect("a", SM)?;
+        ensure!(
+            answer.attr("h") == Some(&*round.to_string()),
+            "round {round}: {}",
+            show(&answer)
+        );
+    }
+    sender.disconnect()
 }
 
 /// Each is answered with `<failed/>` or ends the stream; none is passed over, and the server and

@@ -24,6 +24,8 @@ use crate::throttle::Bucket;
 mod liveness;
 mod management;
 
+use management::Asked;
+
 /// Pieces taken from the outbox at a time.
 const BATCH: usize = 64;
 
@@ -66,7 +68,7 @@ struct Connection {
     /// The count of the last `<a/>`, once stream management is on.
     acknowledged: Option<u32>,
     /// Whether the client asked for one.
-    is_asked: bool,
+    asked: Asked,
     /// When the last ping was sent; the outbox knows whether it is still on its way.
     last_probe: Option<Duration>,
     /// Since when the socket takes nothing, and what it had taken by then.
@@ -91,7 +93,7 @@ impl Bound {
             io: reader.io,
             tick_at: None,
             acknowledged,
-            is_asked: false,
+            asked: Asked::No,
             last_probe: None,
             stalled: None,
             stanzas: Bucket::full(limits.stanzas_burst, now),

@@ -4,12 +4,12 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
@@ -48,22 +48,19 @@ pub struct Io {
 }
 
 /// Bytes that were read; the buffer goes back to the pool when dropped.
-pub struct Chunk {
-    /// Always [`READ_BYTES`] long, so that it is cleared only when it is made.
-    buffer: Vec<u8>,
-    length: usize,
-}
+pub struct Chunk(Vec<u8>);
 
 impl std::ops::Deref for Chunk {
     type Target = [u8];
     fn deref(&self) -> &[u8] {
-        &self.buffer[..self.length]
+        &self.0
     }
 }
 
 impl Drop for Chunk {
     fn drop(&mut self) {
-        let buffer = std::mem::take(&mut self.buffer);
+        let mut buffer = std::mem::take(&mut self.0);
+        buffer.clear();
         POOL.with_borrow_mut(|pool| {
             if pool.len() < POOLED {
                 pool.push(buffer);
@@ -187,12 +184,14 @@ impl Io {
     pub fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Chunk>>> {
         let buffer = POOL
             .with_borrow_mut(Vec::pop)
-            .unwrap_or_else(|| vec![0; READ_BYTES]);
-        let mut chunk = Chunk { buffer, length: 0 };
-        let mut read = ReadBuf::new(&mut chunk.buffer);
-        ready!(self.transport.pinned()?.poll_read(cx, &mut read))?;
-        chunk.length = read.filled().len();
-        Poll::Ready(Ok((chunk.length > 0).then_some(chunk)))
+            .unwrap_or_else(|| Vec::with_capacity(READ_BYTES));
+        let mut chunk = Chunk(buffer);
+        let mut transport = self.transport.pinned()?;
+        // Many may wait with their chunk at the same time, so that new buffers are made: they are
+        // not cleared.
+        let read = pin!(transport.read_buf(&mut chunk.0));
+        let length = ready!(read.poll(cx))?;
+        Poll::Ready(Ok((length > 0).then_some(chunk)))
     }
 
     /// Reads what there is; `None` at the end.

@@ -12,7 +12,7 @@ use waxwing_xmpp::builder::With;
 use waxwing_xmpp::dom::escape_attr;
 use waxwing_xmpp::error::StreamCondition;
 use waxwing_xmpp::stanza::{Frame, IqType};
-use waxwing_xmpp::{Jid, Stanza, StanzaError, StreamError, ns};
+use waxwing_xmpp::{Jid, Stanza, StanzaError, StreamError, ns, stanza};
 
 use crate::account::Account;
 use crate::exchange::{Exchange, parse_address};
@@ -240,6 +240,9 @@ fn parse_probe(id: &str) -> Option<u64> {
 }
 
 fn result(frame: &Frame<'_>, from: Option<&str>, to: &str, child: Option<Element>) -> Stanza {
+    let Some(child) = child else {
+        return stanza::empty_result(frame, from, Some(to));
+    };
     let mut iq = Element::builder("iq", ns::CLIENT)
         .with("type", "result")
         .with("to", to);
@@ -249,7 +252,7 @@ fn result(frame: &Frame<'_>, from: Option<&str>, to: &str, child: Option<Element
     if let Some(id) = frame.id() {
         iq = iq.with("id", id);
     }
-    Stanza::from_element(&iq.append_all(child).build())
+    Stanza::from_element(&iq.append(child).build())
 }
 
 struct Panicked;

@@ -157,6 +157,11 @@ impl Session {
         self.storing.fetch_add(1, Ordering::AcqRel);
     }
 
+    /// Whether messages of this session are being stored.
+    pub fn is_storing(&self) -> bool {
+        self.storing.load(Ordering::Acquire) > 0
+    }
+
     /// A message of this session has been stored, or refused with an error.
     pub fn stored(&self) {
         if self.storing.fetch_sub(1, Ordering::AcqRel) == 1 {

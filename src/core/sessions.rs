@@ -141,6 +141,7 @@ impl Exchange {
         let forgotten = account.id < 0 && state.sessions.is_empty();
         state.removed |= forgotten;
         self.give_back(account, state, session);
+        self.mailbox.write_cursors_of(account.id);
         if forgotten {
             self.registry.remove(account.jid.as_str());
         }

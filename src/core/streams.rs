@@ -151,7 +151,7 @@ impl Exchange {
         let last = in_order.map(|row| row.id).max();
         let account = &session.account;
         let key = session.device_key();
-        let found: Vec<i64> = {
+        let (found, is_removed): (Vec<i64>, bool) = {
             let mut state = account.lock();
             let new = taken.rows.iter().filter(|row| row.id > state.cursor);
             let (count, bytes) = new.fold((0, 0), |(count, bytes), row| {
@@ -172,7 +172,7 @@ impl Exchange {
             let is_taken = |stray: &i64| taken.rows.iter().any(|row| row.id == *stray);
             let found = state.strays.iter().copied().filter(is_taken).collect();
             state.strays.retain(|stray| !is_taken(stray));
-            found
+            (found, state.removed)
         };
         if !found.is_empty() {
             let found = found.into_iter();
@@ -187,12 +187,9 @@ impl Exchange {
         if !brief.is_empty() {
             drop(self.mailbox.remove(account.id, brief));
         }
-        if let Some(last) = last {
-            let now = self.now().0;
-            drop(match key {
-                Some(key) => self.mailbox.acknowledge(account.id, key, last, now),
-                None => self.mailbox.advance(account.id, last, now),
-            });
+        if let Some(last) = last.filter(|_| !is_removed) {
+            self.mailbox
+                .acknowledge(account.id, key, last, self.now().0);
         }
     }
 

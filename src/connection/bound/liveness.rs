@@ -48,6 +48,7 @@ impl Connection {
     /// Only a socket that takes nothing ends a connection that is not being read from.
     pub(super) fn tick_while_not_reading(&mut self) -> Result<(), Ending> {
         self.tick_at = None;
+        self.asked.wait();
         self.check_stall()?;
         self.tick_within(STALL / 4);
         Ok(())
@@ -73,6 +74,7 @@ impl Connection {
     /// Looks at what time may have brought.
     pub(super) fn tick_due(&mut self) -> Result<(), Ending> {
         let now = self.now();
+        self.asked.wait();
         if self.tick_at.is_some_and(|at| now.as_secs() >= at) {
             self.tick_at = None;
         }

@@ -1,5 +1,7 @@
 //! Stream management (XEP-0198) on a connection, and the client's state (XEP-0352).
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use waxwing_xmpp::error::StreamCondition;
 use waxwing_xmpp::sm::{self, Request};
@@ -7,6 +9,36 @@ use waxwing_xmpp::stanza::Frame;
 use waxwing_xmpp::{StanzaError, StreamError};
 
 use super::{Connection, Ending};
+
+/// How long the answer to `<r/>` waits for a commit that is under way.
+const ANSWER_WITHIN: Duration = Duration::from_secs(1);
+
+/// Whether the client waits for an `<a/>`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// It does not.
+    No,
+    /// It has asked.
+    Now,
+    /// It has waited long enough.
+    Before,
+}
+
+impl Asked {
+    /// It asks; for a question that waits already nothing changes.
+    fn ask(&mut self) {
+        if *self == Asked::No {
+            *self = Asked::Now;
+        }
+    }
+
+    /// Time has passed.
+    pub(super) fn wait(&mut self) {
+        if *self == Asked::Now {
+            *self = Asked::Before;
+        }
+    }
+}
 
 /// The namespace of XEP-0352.
 const CLIENT_STATE: &str = "urn:xmpp:csi:0";
@@ -32,7 +64,7 @@ impl Connection {
     fn requested(&mut self, request: &Request) -> Result<(), Ending> {
         let is_on = self.session.stream() != 0;
         match *request {
-            Request::Ask if is_on => self.is_asked = true,
+            Request::Ask if is_on => self.asked.ask(),
             Request::Acknowledge(h) if is_on => {
                 let exchange = &self.shared.exchange;
                 (exchange.acknowledged(&self.session, h))
@@ -68,15 +100,24 @@ impl Connection {
     }
 
     /// Sends `<a/>` where it was asked for, or where the server answers for more than it has said.
-    /// One answers any number of questions. True: there is something to write.
+    /// One answers any number of questions. While messages of the client are being stored the answer
+    /// waits for the commit, but not for long (XEP-0198 §4). True: there is something to write.
     pub(super) fn acknowledge(&mut self) -> bool {
         if self.session.stream() == 0 {
             return false;
         }
         let handled = self.session.handled();
-        let is_due = self.is_asked || self.acknowledged.unwrap_or(0) != handled;
+        let has_grown = self.acknowledged.unwrap_or(0) != handled;
+        let is_due = match self.asked {
+            Asked::No => has_grown,
+            Asked::Now => has_grown || !self.session.is_storing(),
+            Asked::Before => true,
+        };
+        if self.asked == Asked::Now && !is_due {
+            self.tick_within(ANSWER_WITHIN);
+        }
         if is_due {
-            self.is_asked = false;
+            self.asked = Asked::No;
             self.acknowledged = Some(handled);
             self.io.queue(Bytes::from(sm::ack(handled)));
         }

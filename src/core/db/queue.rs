@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::DbError;
 
@@ -69,18 +69,30 @@ impl<T: Weigh> Queue<T> {
         Ok(())
     }
 
-    /// Waits for work and moves it to `into`: at least one item, and more while they stay under
-    /// both limits. `false`: the queue is closed and empty.
-    pub(super) fn take(&self, into: &mut Vec<T>, statements: usize, bytes: usize) -> bool {
+    /// Waits for work. `false`: the queue is closed and empty.
+    pub(super) fn wait(&self) -> bool {
+        self.filled().is_some()
+    }
+
+    fn filled(&self) -> Option<MutexGuard<'_, State<T>>> {
         let mut state = self.state.lock();
         while state.items.is_empty() {
             if state.closed.is_some() {
-                return false;
+                return None;
             }
             state.idle_workers += 1;
             self.ready.wait(&mut state);
             state.idle_workers -= 1;
         }
+        Some(state)
+    }
+
+    /// Waits for work and moves it to `into`: at least one item, and more while they stay under
+    /// both limits. `false`: the queue is closed and empty.
+    pub(super) fn take(&self, into: &mut Vec<T>, statements: usize, bytes: usize) -> bool {
+        let Some(mut state) = self.filled() else {
+            return false;
+        };
         let (mut taken_statements, mut taken_bytes) = (0, 0);
         let State {
             items,

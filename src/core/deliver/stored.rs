@@ -339,8 +339,9 @@ impl Delivery<'_> {
                 if !Arc::ptr_eq(&origin.session.account, &account) {
                     decided(&origin.session.account, id, failed);
                 }
-                origin.session.stored();
+                // In this order: an `<a/>` that waits for the last of them covers it.
                 origin.settle();
+                origin.session.stored();
             }
         }
     }

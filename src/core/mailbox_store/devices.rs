@@ -30,6 +30,7 @@ impl Mailbox {
     /// The devices of an account in the order of their keys; first the account itself, if anything
     /// was acknowledged or a device is known.
     pub async fn devices(&self, account: i64) -> Result<Vec<Device>, DbError> {
+        self.settle_cursors(Some(account)).await?;
         let params = vec![account.into()];
         let rows = self.0.database.query(sql::DEVICES, params).await?;
         let device = |row: &Row| -> Result<Device, DbError> {
@@ -60,39 +61,15 @@ impl Mailbox {
         let most = i64::try_from(MAX_DEVICES).unwrap_or(i64::MAX);
         let except =
             |last: i64| -> [Value; 3] { [account.into(), key.as_str().into(), last.into()] };
-        let statements = vec![
+        let mut statements = self.take_cursors_of(account);
+        statements.extend([
             Statement::new(sql::ENTER, cursor_of(account, "", *cursor, *seen_at_ms)),
             Statement::new(sql::REGISTER, named),
             Statement::new(sql::FORGET_OLD, except(old)),
             Statement::new(sql::TRIM, except(most)),
-        ];
+        ]);
         self.write(statements)
     }
-
-    /// Moves the cursor of an account, if it is not that far yet, for a client that is no device
-    /// which could be known again. Every id up to `cursor` must have been given out.
-    pub fn advance(&self, account: i64, cursor: i64, seen_at_ms: i64) -> Pending<()> {
-        self.write(vec![moved(account, "", cursor, seen_at_ms)])
-    }
-
-    /// Moves the cursors of a device and of its account in one cheap write, where they are not that
-    /// far yet; else nothing is written. A device that was forgotten is there again, and may be one
-    /// too many until the next registers. Every id up to `cursor` must have been given out.
-    pub fn acknowledge(
-        &self,
-        account: i64,
-        key: &str,
-        cursor: i64,
-        seen_at_ms: i64,
-    ) -> Pending<()> {
-        let moved = |key| moved(account, key, cursor, seen_at_ms);
-        self.write(vec![moved(key), moved("")])
-    }
-}
-
-fn moved(account: i64, key: &str, cursor: i64, seen_at_ms: i64) -> Statement {
-    let params = cursor_of(account, key, cursor, seen_at_ms);
-    Statement::new(sql::ACKNOWLEDGE, params)
 }
 
 /// The first four parameters of what enters a cursor.

@@ -11,10 +11,12 @@
 //! pieces ([`index`]). What is not indexed yet is known in memory ([`tail`]), and found again at
 //! start by its id. A message that is removed before its turn comes is never indexed at all.
 //!
-//! How far each device has acknowledged is a cursor of its own ([`devices`]).
+//! How far each device has acknowledged is a cursor of its own ([`devices`]), written a little later
+//! than it moves ([`cursors`]).
 
 mod append;
 mod archive;
+mod cursors;
 mod devices;
 mod index;
 mod queue;
@@ -37,6 +39,7 @@ use tokio::sync::oneshot;
 
 use crate::db::{Database, DbError, Migrations, Pending, Statement};
 
+use cursors::Cursors;
 use index::State;
 use rows::unsigned;
 
@@ -61,6 +64,7 @@ pub struct Mailbox(Arc<Inner>);
 struct Inner {
     database: Database,
     state: Mutex<State>,
+    cursors: Mutex<Cursors>,
     /// [`State`]'s, to be read without its lock.
     committed: AtomicI64,
     move_at: usize,
@@ -79,6 +83,7 @@ impl Mailbox {
             database,
             committed: AtomicI64::new(state.committed()),
             state: Mutex::new(state),
+            cursors: Mutex::default(),
             move_at,
         })))
     }

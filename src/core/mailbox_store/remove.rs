@@ -88,6 +88,7 @@ impl Mailbox {
                 self.remove(account, ids(&chosen)).await?;
             }
         }
+        drop(self.take_cursors_of(account));
         let devices = Statement::new(sql::FORGET_ALL, [account.into()]);
         self.0.database.batch(vec![devices]).await?;
         Ok(())
@@ -96,6 +97,7 @@ impl Mailbox {
     /// Up to `limit` rows that were accepted before `before_ms` (milliseconds since 1970), oldest
     /// first, with those they belong to, so that the senders of what was not delivered can be told.
     pub async fn expired(&self, before_ms: i64, limit: usize) -> Result<Vec<OwnedRow>, DbError> {
+        self.settle_cursors(None).await?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let params = vec![id_at(before_ms).into(), limit.into()];
         let rows = self.0.database.query(sql::OLDER, params).await?;
@@ -104,6 +106,7 @@ impl Mailbox {
 
     /// One row, whoever owns it; `None`: there is none, or it is not committed.
     pub async fn find(&self, id: i64) -> Result<Option<OwnedRow>, DbError> {
+        self.settle_cursors(None).await?;
         let rows = self.0.database.query(sql::FIND, vec![id.into()]).await?;
         rows.into_iter().next().map(OwnedRow::try_from).transpose()
     }

@@ -20,6 +20,7 @@ impl Mailbox {
     /// Counts over all accounts what is committed. Costs as much as there are accounts with rows,
     /// undelivered messages, and rows that are not indexed yet: for once in a while.
     pub async fn stats(&self) -> Result<Stats, DbError> {
+        self.settle_cursors(None).await?;
         let rows = self.0.database.query(sql::TOTAL, Vec::new()).await?;
         let row = rows
             .first()

@@ -1,7 +1,6 @@
 //! The rows that the index need not have yet, in memory.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::ops::Bound;
 
 use super::rows::{Flags, NewRow};
 
@@ -154,8 +153,10 @@ pub(super) struct Span {
 pub(super) struct Tail {
     /// By id.
     rows: VecDeque<Owners>,
-    /// The entries that no move has made yet.
-    entries: BTreeMap<Entry, Told>,
+    /// The entries that no move has made yet, by account and kind and then by id. Lists and not one
+    /// map of all: the newest row is the last of its lists, and they are few next to the rows.
+    entries: BTreeMap<(i64, Kind), VecDeque<(i64, Told)>>,
+    entry_count: usize,
     /// Rows of which a removal is under way, and how many.
     leaving: BTreeMap<i64, u32>,
 }
@@ -168,20 +169,26 @@ impl Tail {
 
     /// Entries in it.
     pub(super) fn entry_count(&self) -> usize {
-        self.entries.len()
+        self.entry_count
     }
 
     /// Takes the newest row.
     pub(super) fn push(&mut self, row: &TailRow) {
         debug_assert!(self.rows.back().is_none_or(|last| last.id < row.owners.id));
-        for entry in row.owners.entries() {
-            let peer = if entry.1.is_incoming() {
+        for (account, kind, id) in row.owners.entries() {
+            let peer = if kind.is_incoming() {
                 row.peer_in
             } else {
                 row.peer_out
             };
             let size = row.size;
-            self.entries.insert(entry, Told { peer, size });
+            let list = self.entries.entry((account, kind)).or_default();
+            if list.is_empty() {
+                // Of many accounts there is just one.
+                list.reserve_exact(1);
+            }
+            list.push_back((id, Told { peer, size }));
+            self.entry_count += 1;
         }
         self.rows.push_back(row.owners);
     }
@@ -245,7 +252,7 @@ impl Tail {
         // Entries only go: those that a move has made must not come back.
         for entry in before.entries() {
             if !row.entries().any(|kept| kept == entry) {
-                self.entries.remove(&entry);
+                remove(&mut self.entries, &mut self.entry_count, entry);
             }
         }
         while self.rows.front().is_some_and(Owners::is_gone) {
@@ -267,11 +274,13 @@ impl Tail {
         if first > last {
             return Vec::new();
         }
-        let entries = self
-            .entries
-            .range((account, kind, first)..=(account, kind, last))
+        let Some(list) = self.entries.get(&(account, kind)) else {
+            return Vec::new();
+        };
+        let entries = list
+            .range(below(list, first)..below(list, last.saturating_add(1)))
             .filter(|(_, told)| span.peer.is_none_or(|wanted| wanted == told.peer))
-            .map(|((_, _, id), told)| (*id, u64::from(told.size)));
+            .map(|(id, told)| (*id, u64::from(told.size)));
         if span.backwards {
             entries.rev().take(span.limit).collect()
         } else {
@@ -281,18 +290,28 @@ impl Tail {
 
     /// The next entries behind `done`, in the order of the index, of rows up to `up_to`.
     pub(super) fn next(&self, done: Entry, up_to: i64, limit: usize) -> Vec<(Entry, Told)> {
-        self.entries
-            .range((Bound::Excluded(done), Bound::Unbounded))
-            .filter(|((_, _, id), _)| *id <= up_to)
+        let (account, kind, id) = done;
+        let lists = self.entries.range((account, kind)..);
+        lists
+            .flat_map(|((of, what), list)| {
+                let is_done = (*of, *what) == (account, kind);
+                let first = if is_done {
+                    below(list, id.saturating_add(1))
+                } else {
+                    0
+                };
+                let last = below(list, up_to.saturating_add(1)).max(first);
+                let entries = list.range(first..last);
+                entries.map(move |(id, told)| ((*of, *what, *id), *told))
+            })
             .take(limit)
-            .map(|(entry, told)| (*entry, *told))
             .collect()
     }
 
     /// These entries are in the index.
     pub(super) fn entered(&mut self, entries: &[(Entry, Told)]) {
         for (entry, _) in entries {
-            self.entries.remove(entry);
+            remove(&mut self.entries, &mut self.entry_count, *entry);
         }
     }
 
@@ -301,5 +320,29 @@ impl Tail {
         while self.rows.front().is_some_and(|row| row.id <= id) {
             self.rows.pop_front();
         }
+    }
+}
+
+/// How many entries of a list have an id below this one.
+fn below(list: &VecDeque<(i64, Told)>, id: i64) -> usize {
+    list.partition_point(|(known, _)| *known < id)
+}
+
+/// Takes an entry out, if it is there. Nearly always it is the first of its list.
+fn remove(
+    entries: &mut BTreeMap<(i64, Kind), VecDeque<(i64, Told)>>,
+    count: &mut usize,
+    (account, kind, id): Entry,
+) {
+    let Some(list) = entries.get_mut(&(account, kind)) else {
+        return;
+    };
+    let at = below(list, id);
+    if list.get(at).is_some_and(|(known, _)| *known == id) {
+        list.remove(at);
+        *count -= 1;
+    }
+    if list.is_empty() {
+        entries.remove(&(account, kind));
     }
 }

@@ -13,6 +13,8 @@ use crate::deliver::is_same;
 
 /// Messages given and not shown to be taken from which the client is asked without a pause.
 const PROBE_NOW_MESSAGES: usize = 64;
+/// The same with stream management: the answer to `<r/>` is a packet that costs as much as a message.
+const REQUEST_NOW_MESSAGES: usize = 16;
 /// Bytes of such messages.
 const PROBE_NOW_BYTES: usize = 64 * 1024;
 
@@ -163,8 +165,11 @@ impl Outbox {
             return ProbeNeed::None;
         }
         let much = inner.untaken.len() >= PROBE_NOW_MESSAGES || inner.held_bytes >= PROBE_NOW_BYTES;
-        // With stream management a question costs next to nothing.
-        if much || (inner.managed.is_some() && inner.answered_for > 0) {
+        // Whose message lives in memory only waits for the answer.
+        let is_live = |sent: &Sent| matches!(sent.held, Some(Held::Live { .. }));
+        let is_urgent = inner.managed.is_some()
+            && (inner.answered_for >= REQUEST_NOW_MESSAGES || inner.untaken.iter().any(is_live));
+        if much || is_urgent {
             ProbeNeed::Now
         } else {
             ProbeNeed::Soon

@@ -34,6 +34,7 @@ type Part = (&'static str, Unacknowledged);
 impl Exchange {
     /// Writes down the streams that sleep, when nothing else happens any more. Returns how many.
     pub async fn save_streams(&self) -> Result<usize, DbError> {
+        self.mailbox.write_cursors();
         let streams: Vec<(i64, Arc<Session>)> = {
             let streams = self.streams.0.lock();
             let known = streams.iter();

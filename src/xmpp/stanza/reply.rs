@@ -14,6 +14,26 @@ pub fn error_reply<B: Source>(
     to: Option<&str>,
     error: &StanzaError,
 ) -> Stanza {
+    let mut out = opened(of, from, to, "error");
+    out.push('>');
+    error.write_xml(&mut out);
+    out.push_str("</");
+    out.push_str(of.name());
+    out.push('>');
+    Stanza::from_xml(out)
+}
+
+/// The empty result of an IQ request (RFC 6120 §8.2.3): most that a server gives are. `from` and `to`
+/// are those of the result.
+#[must_use]
+pub fn empty_result<B: Source>(of: &Framed<B>, from: Option<&str>, to: Option<&str>) -> Stanza {
+    let mut out = opened(of, from, to, "result");
+    out.push_str("/>");
+    Stanza::from_xml(out)
+}
+
+/// The start tag of an answer, but for its end.
+fn opened<B: Source>(of: &Framed<B>, from: Option<&str>, to: Option<&str>, kind: &str) -> String {
     let mut out = String::with_capacity(256);
     out.push('<');
     out.push_str(of.name());
@@ -21,7 +41,7 @@ pub fn error_reply<B: Source>(
         (" from='", from),
         (" to='", to),
         (" id='", of.id().as_deref()),
-        (" type='", Some("error")),
+        (" type='", Some(kind)),
     ] {
         if let Some(value) = value {
             out.push_str(name);
@@ -29,10 +49,5 @@ pub fn error_reply<B: Source>(
             out.push('\'');
         }
     }
-    out.push('>');
-    error.write_xml(&mut out);
-    out.push_str("</");
-    out.push_str(of.name());
-    out.push('>');
-    Stanza::from_xml(out)
+    out
 }

@@ -22,14 +22,14 @@ fn unnamed(key: &str, cursor: i64, seen_at_ms: i64) -> Device {
 async fn a_cursor_never_goes_back() {
     let directory = TempDir::new().unwrap();
     let (database, mailbox) = open(directory.path(), 10).await;
-    mailbox.advance(1, 7, 50).await.unwrap();
-    mailbox.advance(1, 6, 40).await.unwrap();
+    mailbox.acknowledge(1, None, 7, 50);
+    mailbox.acknowledge(1, None, 6, 40);
     let phone = device("phone", 5, 100);
     mailbox.register_device(1, &phone).await.unwrap();
     let again = device("phone", 3, 200);
     mailbox.register_device(1, &again).await.unwrap();
-    mailbox.acknowledge(1, "phone", 4, 300).await.unwrap();
-    mailbox.advance(2, 1, 1).await.unwrap();
+    mailbox.acknowledge(1, Some("phone"), 4, 300);
+    mailbox.acknowledge(2, None, 1, 1);
     let expected = vec![unnamed("", 7, 50), device("phone", 5, 200)];
     assert_eq!(mailbox.devices(1).await, Ok(expected));
     assert_eq!(mailbox.devices(2).await, Ok(vec![unnamed("", 1, 1)]));
@@ -45,12 +45,12 @@ async fn a_registered_device_takes_its_account_along() {
         .register_device(1, &device("phone", 3, 10))
         .await
         .unwrap();
-    mailbox.acknowledge(1, "phone", 9, 20).await.unwrap();
+    mailbox.acknowledge(1, Some("phone"), 9, 20);
     mailbox
         .register_device(1, &device("desk", 9, 30))
         .await
         .unwrap();
-    mailbox.acknowledge(1, "phone", 8, 40).await.unwrap();
+    mailbox.acknowledge(1, Some("phone"), 8, 40);
     let expected = vec![
         unnamed("", 9, 20),
         device("desk", 9, 30),
@@ -124,7 +124,7 @@ async fn a_device_that_was_forgotten_while_it_was_connected_is_known_again() {
         mailbox.register_device(1, &device).await.unwrap();
     }
     assert_eq!(keys(&mailbox).await[1], "001");
-    mailbox.acknowledge(1, "000", 9, last + 1).await.unwrap();
+    mailbox.acknowledge(1, Some("000"), 9, last + 1);
     let devices = mailbox.devices(1).await.unwrap();
     assert_eq!(devices[0], unnamed("", 9, last + 1));
     assert_eq!(devices[1], unnamed("000", 9, last + 1));
@@ -157,5 +157,66 @@ async fn a_device_that_is_not_seen_is_forgotten() {
         .await
         .unwrap();
     assert_eq!(keys(&mailbox).await, ["", "desk"]);
+    database.close().await;
+}
+
+/// What clients acknowledge one by one is one write: at the bound, or for somebody who looks.
+#[tokio::test]
+async fn cursors_are_written_together() {
+    let directory = TempDir::new().unwrap();
+    let (database, mailbox) = open(directory.path(), 10).await;
+    let before = database.stats().batches;
+    for cursor in 1..=100 {
+        mailbox.acknowledge(1, Some("phone"), cursor, cursor);
+    }
+    settle(&database).await;
+    assert_eq!(database.stats().batches, before + 1, "only ours");
+    let expected = vec![unnamed("", 100, 100), unnamed("phone", 100, 100)];
+    assert_eq!(mailbox.devices(1).await, Ok(expected));
+    // Nobody looks at the others, and yet they do not wait in ever greater numbers.
+    let batches = database.stats().batches;
+    for account in 2..2 + 1024 {
+        mailbox.acknowledge(account, None, 1, 1);
+    }
+    settle(&database).await;
+    assert_eq!(database.stats().batches, batches + 2);
+    let written = "SELECT count(*) FROM device";
+    assert_eq!(count(&database, written).await, 2 + 1024);
+    database.close().await;
+}
+
+/// Without anybody who asks for it, within a second and a bit.
+#[tokio::test]
+async fn cursors_are_written_after_a_while() {
+    let directory = TempDir::new().unwrap();
+    let (database, mailbox) = open(directory.path(), 10).await;
+    mailbox.acknowledge(1, None, 1, 1);
+    let written = async || count(&database, "SELECT count(*) FROM device").await == 1;
+    let waiting = async {
+        while !written().await {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    let limit = std::time::Duration::from_secs(30);
+    assert_eq!(tokio::time::timeout(limit, waiting).await, Ok(()));
+    database.close().await;
+}
+
+/// The end of a session writes its account's; a removed account leaves none.
+#[tokio::test]
+async fn cursors_of_one_account() {
+    let directory = TempDir::new().unwrap();
+    let (database, mailbox) = open(directory.path(), 10).await;
+    for account in 1..=3 {
+        mailbox.acknowledge(account, Some("phone"), 5, 5);
+    }
+    mailbox.write_cursors_of(2);
+    mailbox.remove_account(1).await.unwrap();
+    let rows = "SELECT count(*) FROM device";
+    assert_eq!(count(&database, rows).await, 2);
+    mailbox.write_cursors();
+    settle(&database).await;
+    assert_eq!(count(&database, rows).await, 4);
+    assert_eq!(mailbox.devices(1).await, Ok(vec![]));
     database.close().await;
 }

@@ -268,10 +268,7 @@ async fn change(database: &Database, mailbox: &Mailbox, list: &mut List, step: S
                 let cursor = list.cursors.entry((account, key)).or_default();
                 *cursor = to.max(*cursor);
             }
-            drop(match key {
-                Some(key) => mailbox.acknowledge(account, key, to, list.now),
-                None => mailbox.advance(account, to, list.now),
-            });
+            mailbox.acknowledge(account, key, to, list.now);
         }
         Step::Look(question) => look(database, mailbox, list, &question).await,
         Step::Settle | Step::Append(_) | Step::Reopen | Step::Kill => settle(database).await,
@@ -285,6 +282,7 @@ async fn play(steps: Vec<Step>, move_at: usize) {
     for step in steps {
         match step {
             Step::Reopen => {
+                mailbox.write_cursors();
                 database.close().await;
                 (database, mailbox) = open(directory.path(), move_at).await;
                 check_index(&database).await;
@@ -292,6 +290,7 @@ async fn play(steps: Vec<Step>, move_at: usize) {
                 list.now += 1;
             }
             Step::Kill => {
+                mailbox.write_cursors();
                 settle(&database).await;
                 let copy = TempDir::new().unwrap();
                 for name in ["test.db", "test.db-wal"] {

@@ -121,8 +121,8 @@ async fn an_account_goes_and_others_keep_their_copies() {
         put(&mailbox, chat(1, 2, "from 1"));
         put(&mailbox, chat(2, 1, "from 2"));
     }
-    mailbox.acknowledge(1, "phone", 1, 1).await.unwrap();
-    mailbox.acknowledge(2, "phone", 1, 1).await.unwrap();
+    mailbox.acknowledge(1, Some("phone"), 1, 1);
+    mailbox.acknowledge(2, Some("phone"), 1, 1);
     mailbox.remove_account(1).await.unwrap();
     assert_eq!(mailbox.usage(1, 0).await, Ok(Usage::default()));
     assert_eq!(archive(&mailbox, 1).await, [""; 0]);
@@ -149,7 +149,7 @@ async fn the_sweep_says_what_was_not_delivered() {
         ..chat(1, 2, "filed")
     };
     put(&mailbox, filed);
-    mailbox.advance(2, ids[0], 0).await.unwrap();
+    mailbox.acknowledge(2, None, ids[0], 0);
     let expired = mailbox.expired(1001, 10).await.unwrap();
     let undelivered: Vec<bool> = expired.iter().map(|owned| owned.undelivered).collect();
     assert_eq!(undelivered, [false, true, false]);

@@ -4,7 +4,7 @@ use waxwing_xmpp::Stanza;
 
 use super::*;
 use crate::clock::Timestamp;
-use crate::outbox::{MAX_UNTAKEN, Push, Wake};
+use crate::outbox::{MAX_UNTAKEN, ProbeNeed, Push, Wake};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -46,6 +46,32 @@ fn managed() -> Outbox {
 fn attach(outbox: &Outbox) -> bool {
     let mut cx = Context::from_waker(Waker::noop());
     outbox.poll_attach(&mut cx).is_ready()
+}
+
+/// Rows can wait, for they are stored; who sent what is in memory only waits for the answer.
+#[test]
+fn what_is_only_in_memory_is_asked_for_at_once() {
+    let outbox = managed();
+    for id in 1..=16 {
+        outbox.push_held(&stanza(7), row(id, true));
+        written(&outbox);
+        let expected = if id < 16 {
+            ProbeNeed::Soon
+        } else {
+            ProbeNeed::Now
+        };
+        assert_eq!(outbox.needs_probe(), expected, "{id}");
+    }
+    let outbox = managed();
+    let live = Held::Live {
+        received: Timestamp(0),
+        arrivals: 0,
+        origin: None,
+        storing: false,
+    };
+    outbox.push_held(&stanza(1), live);
+    written(&outbox);
+    assert_eq!(outbox.needs_probe(), ProbeNeed::Now);
 }
 
 #[test]
