@@ -175,9 +175,7 @@ pub async fn serve(
 ) -> Result<(), ServerError> {
     let exchange = open(&config).await?;
     exchange.load_streams().await?;
-    for (_, service) in exchange.services.iter() {
-        service.start(&exchange).await?;
-    }
+    exchange.services.start(&exchange).await?;
     let (stop, stopping) = watch::channel(false);
     let (alive, mut ended) = mpsc::channel(1);
     let listeners = bind(&config)?;
@@ -206,9 +204,7 @@ pub async fn serve(
     let admin = tokio::spawn(admin::serve(Arc::clone(&shared), socket));
     let outcome = until_stopped(&shared, signals, load, &logging).await;
     stop.send_replace(true);
-    for (_, service) in shared.exchange.services.iter() {
-        service.ending(&shared.exchange);
-    }
+    shared.exchange.services.ending(&shared.exchange);
     close_sessions(&shared.exchange);
     if tokio::time::timeout(DRAIN, ended.recv()).await.is_err() {
         tracing::warn!("some connections did not end in time");
@@ -217,11 +213,7 @@ pub async fn serve(
     wheel.abort();
     late.abort();
     admin.abort();
-    for (domain, service) in shared.exchange.services.iter() {
-        if let Err(error) = service.stop(&shared.exchange).await {
-            tracing::error!(%error, %domain, "what a service knows could not be kept");
-        }
-    }
+    shared.exchange.services.stop(&shared.exchange).await;
     match shared.exchange.save_streams().await {
         Ok(streams) => tracing::info!(streams, "can be resumed"),
         Err(error) => tracing::error!(%error, "streams could not be kept"),
@@ -377,9 +369,7 @@ async fn background(shared: Arc<Shared>) {
             },
             _ = streams.tick() => {
                 shared.exchange.end_streams();
-                for (_, service) in shared.exchange.services.iter() {
-                    service.tick(&shared.exchange).await;
-                }
+                shared.exchange.services.tick(&shared.exchange).await;
             }
             _ = eviction.tick() => {
                 shared.exchange.registry.evict_idle();

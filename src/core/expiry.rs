@@ -9,7 +9,7 @@ use waxwing_xmpp::{Jid, Stanza, StanzaError, stanza};
 use crate::account::Account;
 use crate::db::DbError;
 use crate::exchange::{Exchange, Receipt};
-use crate::feed::FIRST_FEED;
+use crate::feed::is_feed;
 use crate::mailbox_store::{Flags, OwnedRow, StoredRow};
 use crate::stray;
 
@@ -43,7 +43,7 @@ impl Exchange {
     async fn is_undelivered(&self, owned: &OwnedRow) -> Result<bool, DbError> {
         let row = &owned.row;
         // Of a feed nobody is told: it is for whoever follows it.
-        if !row.flags.any(Flags::INCOMING) || owned.recipient >= FIRST_FEED {
+        if !row.flags.any(Flags::INCOMING) || is_feed(owned.recipient) {
             return Ok(false);
         }
         if let Some(account) = self.recipient_in_memory(owned) {

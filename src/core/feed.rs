@@ -17,15 +17,22 @@ use crate::powers::Boxed;
 use crate::resend;
 use crate::session::Session;
 
-/// Owners of rows from here on are feeds; below, accounts.
+/// The ids of feeds begin here, and end before twice of it. Those of accounts hold the millisecond
+/// in which they were made in their upper bits, and are far above.
 pub const FIRST_FEED: i64 = 1 << 48;
+
+/// Whether the owner of a row is a feed, and no account.
+#[must_use]
+pub fn is_feed(owner: i64) -> bool {
+    (FIRST_FEED..2 * FIRST_FEED).contains(&owner)
+}
 
 /// Feeds that a session can follow.
 pub const MAX_FEEDS: usize = 256;
 
 /// See the [module](self).
 pub trait Feed: Send + Sync {
-    /// Whose rows they are, from [`FIRST_FEED`] on.
+    /// Whose rows they are ([`is_feed`]).
     fn owner(&self) -> i64;
 
     /// The client of a session has taken the rows that it was given, up to this one.

@@ -11,6 +11,7 @@ mod tests;
 use bytes::Bytes;
 use waxwing_core::clock::{Ids, Timestamp};
 use waxwing_core::db::{Database, DbError, Migrations, Row, Statement, Value};
+use waxwing_core::feed::FIRST_FEED;
 use waxwing_xmpp::Jid;
 
 use super::affiliation::{Affiliation, Role};
@@ -21,9 +22,8 @@ pub use list::{
     COUNTED, Found, LOOKED_AT, Page, Public, count, public_rooms, rooms_of, search, temporary,
 };
 
-/// The ids of rooms begin here. In the mailbox a room is an owner like an account is, and the ids
-/// of accounts, which count from 1, never come so far.
-pub const ROOM_BASE: i64 = 1 << 48;
+/// The ids of rooms begin here. In the mailbox a room is an owner like an account is.
+pub const ROOM_BASE: i64 = FIRST_FEED;
 
 /// Users of a room that are not known any more, but for the version of that (XEP-0463): the newest
 /// are kept.

@@ -113,6 +113,40 @@ impl Services {
         found.map(|(_, serve)| serve)
     }
 
+    /// See [`Serve::start`].
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn start(&self, exchange: &Arc<Exchange>) -> Result<(), DbError> {
+        for (_, serve) in &self.0 {
+            serve.start(exchange).await?;
+        }
+        Ok(())
+    }
+
+    /// See [`Serve::ending`].
+    pub fn ending(&self, exchange: &Arc<Exchange>) {
+        for (_, serve) in &self.0 {
+            serve.ending(exchange);
+        }
+    }
+
+    /// See [`Serve::stop`].
+    pub async fn stop(&self, exchange: &Arc<Exchange>) {
+        for (domain, serve) in &self.0 {
+            if let Err(error) = serve.stop(exchange).await {
+                tracing::error!(%error, %domain, "what a service knows could not be kept");
+            }
+        }
+    }
+
+    /// See [`Serve::tick`].
+    pub async fn tick(&self, exchange: &Arc<Exchange>) {
+        for (_, serve) in &self.0 {
+            serve.tick(exchange).await;
+        }
+    }
+
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = (&Jid, &Arc<dyn Serve>)> {
         self.0.iter().map(|(domain, serve)| (domain, serve))
