@@ -13,7 +13,7 @@ use crate::db::{DbError, Statement};
 use super::{Mailbox, sql};
 
 /// How long a cursor that moved may be unwritten.
-const WRITE_AFTER: Duration = Duration::from_secs(1);
+const WRITE_AFTER: Duration = Duration::from_millis(100);
 
 /// Cursors that wait; at the bound they are written at once.
 const MAX_MOVED: usize = 1024;
@@ -100,7 +100,7 @@ impl Mailbox {
     /// there again, and may be one too many until the next registers. Every id up to `cursor` must
     /// have been given out.
     ///
-    /// It is written within a second, or at [`write_cursors`](Self::write_cursors). To be called
+    /// It is written within [`WRITE_AFTER`], or at [`write_cursors`](Self::write_cursors). To be called
     /// within the runtime.
     pub fn acknowledge(&self, account: i64, key: Option<&str>, cursor: i64, seen_at_ms: i64) {
         let mut cursors = self.0.cursors.lock();

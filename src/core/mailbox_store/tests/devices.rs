@@ -185,7 +185,7 @@ async fn cursors_are_written_together() {
     database.close().await;
 }
 
-/// Without anybody who asks for it, within a second and a bit.
+/// Without anybody who asks for it, within a moment.
 #[tokio::test]
 async fn cursors_are_written_after_a_while() {
     let directory = TempDir::new().unwrap();
