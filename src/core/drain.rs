@@ -76,6 +76,7 @@ impl Exchange {
     fn give_page(&self, session: &Arc<Session>, rows: Vec<StoredRow>, newest: i64) -> Page {
         let mut state = session.account.lock();
         let (unchanged, cursor) = (state.last_row == newest, state.cursor);
+        let strays = state.strays.clone();
         let Some(bound) = state.bound(session.reference) else {
             return Page::Done;
         };
@@ -90,7 +91,7 @@ impl Exchange {
             return Page::Done;
         }
         for row in rows {
-            let is_undelivered = row.id > cursor;
+            let is_undelivered = row.id > cursor || strays.contains(&row.id);
             if bound.position.reached(row.id)
                 && self.queue_row(session, row, true, is_undelivered) == Push::Detached
             {

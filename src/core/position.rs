@@ -107,12 +107,18 @@ impl Position {
         Handing::Now { in_order }
     }
 
-    /// Begins to give what waits: rows by name, and the pages if `pages` says so.
+    /// Begins to give what waits: rows by name, and the pages if `pages` says so. A row that the
+    /// pages will come to is left to them: by name it would come before older ones.
     pub fn begin(&mut self, named: impl IntoIterator<Item = i64>, pages: bool) {
         let mut drain = self.drain.take().unwrap_or_default();
-        let new = named.into_iter();
-        new.for_each(|row| name(&mut drain.named, row));
         drain.pages |= pages;
+        for row in named {
+            if drain.pages && row > self.handed {
+                self.ahead.retain(|ahead| *ahead != row);
+            } else {
+                name(&mut drain.named, row);
+            }
+        }
         if drain.pages || !drain.named.is_empty() {
             self.drain = Some(drain);
         }

@@ -6,6 +6,7 @@
 //! means messages that come twice, with the same id.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::db::{DbError, Statement};
@@ -33,6 +34,7 @@ pub(super) struct Cursors {
 
 /// The cursor of a device, or with an empty key of its account.
 struct Moved {
+    account: i64,
     key: Box<str>,
     cursor: i64,
     seen_at_ms: i64,
@@ -49,6 +51,7 @@ impl Cursors {
             None => {
                 moved.reserve_exact(1);
                 moved.push(Moved {
+                    account,
                     key: key.into(),
                     cursor,
                     seen_at_ms,
@@ -59,19 +62,32 @@ impl Cursors {
     }
 
     /// What is to be written for one account; nothing of it waits any more.
-    fn take_of(&mut self, account: i64) -> Vec<Statement> {
+    fn take_of(&mut self, account: i64) -> Vec<Moved> {
         let moved = self.moved.remove(&account).unwrap_or_default();
         self.count -= moved.len();
-        moved.iter().map(|moved| moved.write(account)).collect()
+        moved
     }
 
     /// What is to be written, in the order of the table.
-    fn take(&mut self) -> Vec<Statement> {
+    fn take(&mut self) -> Vec<Moved> {
         self.count = 0;
-        let accounts = std::mem::take(&mut self.moved).into_iter();
-        accounts
-            .flat_map(|(account, moved)| moved.into_iter().map(move |moved| moved.write(account)))
-            .collect()
+        let accounts = std::mem::take(&mut self.moved).into_values();
+        accounts.flatten().collect()
+    }
+
+    /// How far a device has come by what waits; `None`: nothing of it does.
+    pub(super) fn of(&self, account: i64, key: &str) -> Option<i64> {
+        let mut moved = self.moved.get(&account)?.iter();
+        let found = moved.find(|moved| *moved.key == *key);
+        found.map(|moved| moved.cursor)
+    }
+
+    /// What could not be written, on a full disk perhaps, waits for the next time.
+    fn put_back(&mut self, moved: &[Moved], error: &DbError) {
+        tracing::warn!(%error, "cursors could not be written and wait");
+        for one in moved {
+            self.advance(one.account, &one.key, one.cursor, one.seen_at_ms);
+        }
     }
 
     /// Whether the table may be behind, of this account or, with `None`, of any.
@@ -82,10 +98,10 @@ impl Cursors {
 }
 
 impl Moved {
-    fn write(&self, account: i64) -> Statement {
+    fn write(&self) -> Statement {
         let key = (&*self.key).into();
         let params = [
-            account.into(),
+            self.account.into(),
             key,
             self.cursor.into(),
             self.seen_at_ms.into(),
@@ -109,8 +125,8 @@ impl Mailbox {
             cursors.advance(account, key, cursor, seen_at_ms);
         }
         if cursors.count >= MAX_MOVED {
-            let statements = cursors.take();
-            self.submit_cursors(&mut cursors, statements);
+            let moved = cursors.take();
+            self.submit_cursors(&mut cursors, moved);
         } else if !cursors.is_awaited {
             cursors.is_awaited = true;
             let mailbox = self.clone();
@@ -125,21 +141,20 @@ impl Mailbox {
     /// Puts all cursors that moved into the queue of the writer.
     pub fn write_cursors(&self) {
         let mut cursors = self.0.cursors.lock();
-        let statements = cursors.take();
-        self.submit_cursors(&mut cursors, statements);
+        let moved = cursors.take();
+        self.submit_cursors(&mut cursors, moved);
     }
 
     /// Puts those of one account into the queue of the writer.
     pub fn write_cursors_of(&self, account: i64) {
         let mut cursors = self.0.cursors.lock();
-        let statements = cursors.take_of(account);
-        self.submit_cursors(&mut cursors, statements);
+        let moved = cursors.take_of(account);
+        self.submit_cursors(&mut cursors, moved);
     }
 
-    /// Hands out what is to be written for one account, to be written by the caller or, if that
-    /// account is removed, by nobody.
-    pub(super) fn take_cursors_of(&self, account: i64) -> Vec<Statement> {
-        self.0.cursors.lock().take_of(account)
+    /// An account is removed: nothing of it is to be written.
+    pub(super) fn forget_cursors_of(&self, account: i64) {
+        self.0.cursors.lock().take_of(account);
     }
 
     /// Waits until the table has what moved so far: of an account, or with `None` of all.
@@ -152,24 +167,46 @@ impl Mailbox {
         Ok(())
     }
 
-    fn submit_cursors(&self, cursors: &mut Cursors, statements: Vec<Statement>) {
-        if statements.is_empty() {
+    fn submit_cursors(&self, cursors: &mut Cursors, moved: Vec<Moved>) {
+        if moved.is_empty() {
             return;
         }
-        let mailbox = self.clone();
+        let statements = moved.iter().map(Moved::write).collect();
+        let moved = Arc::new(moved);
+        let (mailbox, own) = (self.clone(), Arc::clone(&moved));
         let done = move |result: Result<(), DbError>| {
-            mailbox.0.cursors.lock().writing -= 1;
-            report(result);
+            let mut cursors = mailbox.0.cursors.lock();
+            cursors.writing -= 1;
+            if let Err(error) = result {
+                cursors.put_back(&own, &error);
+            }
         };
         match self.0.database.submit_with(statements, done) {
             Ok(()) => cursors.writing += 1,
-            Err(error) => report(Err(error)),
+            Err(error) => cursors.put_back(&moved, &error),
         }
     }
 }
 
-fn report(result: Result<(), DbError>) {
-    if let Err(error) = result {
-        tracing::error!(%error, "cursors could not be written: messages may come twice");
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_not_be_written_waits_and_does_not_go_back() {
+        let mut cursors = Cursors::default();
+        cursors.advance(1, "", 10, 0);
+        cursors.advance(1, "phone", 10, 0);
+        let moved = cursors.take();
+        assert_eq!((moved.len(), cursors.count), (2, 0));
+        assert!(!cursors.is_ahead(None));
+        cursors.advance(1, "phone", 20, 0);
+        cursors.put_back(&moved, &DbError::Unexpected("a full disk"));
+        assert!(cursors.is_ahead(Some(1)));
+        assert_eq!(cursors.of(1, ""), Some(10));
+        assert_eq!(cursors.of(1, "phone"), Some(20));
+        assert_eq!(cursors.count, 2);
+        assert_eq!(cursors.take_of(1).len(), 2);
+        assert_eq!(cursors.of(1, ""), None);
     }
 }

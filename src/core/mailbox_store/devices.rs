@@ -33,10 +33,14 @@ impl Mailbox {
         self.settle_cursors(Some(account)).await?;
         let params = vec![account.into()];
         let rows = self.0.database.query(sql::DEVICES, params).await?;
+        // What the disk had no room for is known all the same.
+        let cursors = self.0.cursors.lock();
         let device = |row: &Row| -> Result<Device, DbError> {
+            let key = row.text(0)?;
+            let waiting = cursors.of(account, key).unwrap_or(0);
             Ok(Device {
-                key: row.text(0)?.to_owned(),
-                cursor: row.int(1)?,
+                key: key.to_owned(),
+                cursor: waiting.max(row.int(1)?),
                 seen_at_ms: row.int(2)?,
                 name: row.text(3)?.to_owned(),
             })
@@ -61,14 +65,13 @@ impl Mailbox {
         let most = i64::try_from(MAX_DEVICES).unwrap_or(i64::MAX);
         let except =
             |last: i64| -> [Value; 3] { [account.into(), key.as_str().into(), last.into()] };
-        let mut statements = self.take_cursors_of(account);
-        statements.extend([
+        self.write_cursors_of(account);
+        self.write(vec![
             Statement::new(sql::ENTER, cursor_of(account, "", *cursor, *seen_at_ms)),
             Statement::new(sql::REGISTER, named),
             Statement::new(sql::FORGET_OLD, except(old)),
             Statement::new(sql::TRIM, except(most)),
-        ]);
-        self.write(statements)
+        ])
     }
 }
 

@@ -88,7 +88,7 @@ impl Mailbox {
                 self.remove(account, ids(&chosen)).await?;
             }
         }
-        drop(self.take_cursors_of(account));
+        self.forget_cursors_of(account);
         let devices = Statement::new(sql::FORGET_ALL, [account.into()]);
         self.0.database.batch(vec![devices]).await?;
         Ok(())

@@ -35,6 +35,19 @@ fn a_session_without_pages_gets_what_is_its_own() {
 }
 
 #[test]
+fn what_the_pages_come_to_is_not_given_before_older_rows() {
+    let mut position = Position::at(10);
+    // 12 was for this resource and not sent when the connection broke; 11 is older.
+    assert_eq!(position.hand(12, false), Handing::Now { in_order: false });
+    position.rewind([12, 9], true);
+    assert_eq!(position.next(), Some(Next::Named(vec![9])));
+    position.gave_named(&[9]);
+    assert_eq!(position.next(), Some(Next::Page(10)));
+    assert!(position.reached(11));
+    assert!(position.reached(12), "it was not sent");
+}
+
+#[test]
 fn what_is_remembered_is_bounded() {
     let mut position = Position::at(0);
     let rows: Vec<i64> = (1..=3000).collect();
