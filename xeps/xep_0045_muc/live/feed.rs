@@ -21,7 +21,7 @@ use super::publish::with_id;
 use super::{Act, Inner, Live, MESSAGE, tail};
 use crate::xep_0045_muc::author;
 use crate::xep_0045_muc::config::Whois;
-use crate::xep_0045_muc::room::Exit;
+use crate::xep_0045_muc::room::is_subject;
 
 /// Rows of a page.
 const ROWS: usize = 64;
@@ -51,9 +51,9 @@ impl Feed for Live {
         }
     }
 
-    fn leave(self: Arc<Self>, exchange: &Arc<Exchange>, session: &Session, _: &Stanza) {
+    fn leave(self: Arc<Self>, exchange: &Arc<Exchange>, session: &Session, presence: &Stanza) {
         let mut inner = self.inner.lock();
-        let effects = inner.room.leave(&session.jid, Exit::Gone, exchange.now());
+        let effects = inner.room.end(&session.jid, presence);
         let outcome = self.perform(&mut inner, exchange, Act::default(), effects);
         drop(inner);
         session.unfollow(self.id);
@@ -119,6 +119,10 @@ impl Live {
                 tracing::error!(row = id, "a message of a room cannot be read");
                 continue;
             };
+            // §7.2.13: subjects are no part of the past; the one that holds comes at its end.
+            if seat.is_new && is_subject(&stanza) {
+                continue;
+            }
             seat.push(tail(stanza.bytes(), MESSAGE), Shared::Row { feed, id });
         }
         Page::More
