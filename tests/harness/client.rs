@@ -310,7 +310,10 @@ impl Client {
         if element.is("success", SASL) {
             self.reader = StreamReader::new();
         }
-        if element.is("message", CLIENT) {
+        // What a room says in passing, its subject say, is not waited for.
+        let is_passing =
+            element.attr("type") == Some("groupchat") && !element.has_child("body", CLIENT);
+        if element.is("message", CLIENT) && !is_passing {
             self.untold = true;
         }
         if element.is("r", SM) {
