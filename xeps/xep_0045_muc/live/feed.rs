@@ -110,7 +110,9 @@ impl Live {
             }
             return Page::Done;
         }
+        let mut read = None;
         for row in rows {
+            let before = seat.position.handed();
             if !seat.position.reached(row.id) {
                 continue;
             }
@@ -121,9 +123,19 @@ impl Live {
             };
             // §7.2.13: subjects are no part of the past; the one that holds comes at its end.
             if seat.is_new && is_subject(&stanza) {
+                // Nothing of it is left to be acknowledged, unless something before it is.
+                if seat.position.cursor() >= before {
+                    seat.position.acknowledged(id);
+                    read = Some(id);
+                }
                 continue;
             }
             seat.push(tail(stanza.bytes(), MESSAGE), Shared::Row { feed, id });
+        }
+        if let Some(read) = read {
+            let device = session.device_key();
+            inner.cursors.advance(&session.jid, device, read);
+            self.note(&mut inner);
         }
         Page::More
     }
