@@ -10,6 +10,7 @@ mod house;
 mod limits;
 mod registration;
 mod retention;
+mod rooms;
 mod sasl2;
 mod stream_management;
 mod streams;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
     trials.extend(streams::trials());
     trials.extend(registration::trials());
     trials.extend(retention::trials());
+    trials.extend(rooms::trials());
     trials.extend(faults::offline_kill::trials());
     trials.extend(faults::database::trials());
     trials.extend(faults::disk::trials());

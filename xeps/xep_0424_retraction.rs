@@ -18,7 +18,12 @@ impl Extension for Retraction {
             number: "XEP-0424",
             title: "Message Retraction",
             version: "0.4.2",
-            features: &[(Place::Server, NS), (Place::Account, NS)],
+            features: &[
+                (Place::Server, NS),
+                (Place::Account, NS),
+                (Place::Room, NS),
+                (Place::Room, "urn:xmpp:message-retract:1#tombstone"),
+            ],
         }
     }
 }

@@ -86,6 +86,7 @@ impl Moderated<'_> {
         if self.reason.is_empty() {
             return element;
         }
-        element.append(Element::builder("reason", NS).append(self.reason).build())
+        let reason = Element::builder("reason", RETRACT).append(self.reason);
+        element.append(reason.build())
     }
 }

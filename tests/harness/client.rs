@@ -220,6 +220,20 @@ impl Client {
         self.queue.drain(..).collect()
     }
 
+    /// The answer to the request with that id. What came beside it can be received after.
+    pub fn answer_to(&mut self, id: &str) -> Outcome<Element> {
+        self.sync()?;
+        let is_answer = |event: &Event| {
+            matches!(event, Event::Element(element)
+                if element.is("iq", CLIENT) && element.attr("id") == Some(id))
+        };
+        let found = self.queue.iter().position(is_answer);
+        match found.and_then(|index| self.queue.remove(index)) {
+            Some(Event::Element(answer)) => Ok(answer),
+            _ => Err(format!("no answer to the request {id}").into()),
+        }
+    }
+
     /// All elements that came up to the answer to a ping.
     pub fn stanzas(&mut self) -> Outcome<Vec<Element>> {
         self.sync()?;
@@ -296,7 +310,10 @@ impl Client {
         if element.is("success", SASL) {
             self.reader = StreamReader::new();
         }
-        if element.is("message", CLIENT) {
+        // What a room says in passing, its subject say, is not waited for.
+        let is_passing =
+            element.attr("type") == Some("groupchat") && !element.has_child("body", CLIENT);
+        if element.is("message", CLIENT) && !is_passing {
             self.untold = true;
         }
         if element.is("r", SM) {

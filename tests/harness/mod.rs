@@ -8,6 +8,7 @@ pub mod login;
 pub mod matching;
 pub mod options;
 pub mod play;
+pub mod rooms;
 pub mod sasl;
 pub mod sasl2;
 pub mod server;

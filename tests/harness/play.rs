@@ -6,6 +6,7 @@
 //! Eve has no account               a connection, no more
 //! Romeo and Juliet are contacts    mutual subscription, made before the first step
 //! Romeo sees Juliet                Romeo is subscribed to Juliet, not the other way
+//! Coven is a room                  an address of a room that nobody else uses
 //! server has limits.stanza_bytes = 20000      the play gets a server of its own
 //!
 //! ---
@@ -21,10 +22,16 @@
 //! *starts TLS*, *logs in*, *sends:*, *sends byte by byte:*, *receives:*, *receives in any order:*,
 //! *receives nothing*, *skips what came*, *takes what came* (the server has asked for it by a ping), *ignores pings*, *answers pings*, *disconnects*,
 //! *vanishes*, *is disconnected*, *is disconnected with CONDITION*, and of the server: *restarts*,
-//! *is killed*. Several stanzas in one *receives* come in that order; what is not received by the end
-//! of a play is a failure. `matching` says what a pattern means.
+//! *is killed*, *stops* (what it said is still there to be received), *starts*. Several stanzas in one
+//! *receives* come in that order; what is not received by the end of a play is a failure. `matching`
+//! says what a pattern means. *everybody skips what came* is what it says.
 //!
-//! Holes: `{Romeo}` bare JID, `{Romeo:full}`, `{Romeo:user}`, `{Romeo:plain}` (for SASL PLAIN), `{domain}`,
+//! Steps about rooms, with the actor's name as the nickname and a line `VARIABLE = VALUE` for each
+//! value of a form: *creates ROOM* (with the configuration that the service proposes), *creates ROOM
+//! with:*, *enters ROOM*, *enters ROOM as NICK*, *configures ROOM with:*, *makes ACTOR AFFILIATION of
+//! ROOM*. What entering brings to the one that enters is left out, answers to requests are checked.
+//!
+//! Holes: `{Coven}` address of a room, `{groups}` address of the rooms' service, `{Romeo}` bare JID, `{Romeo:full}`, `{Romeo:user}`, `{Romeo:plain}` (for SASL PLAIN), `{domain}`,
 //! `{header}` (a client's stream header), `{repeat:N:TEXT}`; in patterns `{any}`, `{some}`, `{number}`, `{time}`, `{none}`,
 //! `{capture:name}` and then `{name}`.
 
@@ -43,6 +50,8 @@ pub struct Play {
     pub actors: BTreeMap<String, Actor>,
     /// Pairs of actors of which the first sees the second's presence.
     pub subscriptions: Vec<(String, String)>,
+    /// Rooms by name.
+    pub rooms: Vec<String>,
     /// Settings of its own server; `None`: the shared server will do.
     pub server: Option<ServerOptions>,
     /// What happens.
@@ -62,7 +71,7 @@ pub struct Actor {
 pub struct Step {
     /// Counted from 1.
     pub line: usize,
-    /// Who acts; `None`: the server.
+    /// Who acts; `None`: the server, or everybody.
     pub actor: Option<String>,
     /// What happens.
     pub action: Action,
@@ -94,7 +103,25 @@ pub enum Action {
     Disconnected(Option<String>),
     Restart,
     Kill,
+    Stop,
+    Start,
+    SkipAll,
+    Room {
+        room: String,
+        deed: Deed,
+    },
 }
+
+/// What an actor does about a room.
+pub enum Deed {
+    Create(Settings),
+    Enter(Option<String>),
+    Configure(Settings),
+    Affiliate { whom: String, affiliation: String },
+}
+
+/// Variables of a form and their values; a variable with several values is there several times.
+pub type Settings = Vec<(String, String)>;
 
 impl Play {
     /// Reads the text of a play.
@@ -102,6 +129,7 @@ impl Play {
         let mut play = Play {
             actors: BTreeMap::new(),
             subscriptions: Vec::new(),
+            rooms: Vec::new(),
             server: None,
             steps: Vec::new(),
         };
@@ -151,6 +179,8 @@ impl Play {
                     resource: None,
                 },
             );
+        } else if let Some(name) = line.strip_suffix(" is a room") {
+            self.rooms.push(name.to_owned());
         } else if let Some(pair) = line.strip_suffix(" are contacts") {
             let (one, other) = pair.split_once(" and ").ok_or("two names are missing")?;
             self.subscriptions.push((one.to_owned(), other.to_owned()));
@@ -180,11 +210,14 @@ impl Play {
         let (name, rest) = text
             .split_once(' ')
             .ok_or("a step needs an actor and an action")?;
-        if name == "server" {
-            let action = match rest {
-                "restarts" => Action::Restart,
-                "is killed" => Action::Kill,
-                _ => return Err(format!("the server cannot do this: {rest}").into()),
+        if matches!(name, "server" | "everybody") {
+            let action = match (name, rest) {
+                ("server", "restarts") => Action::Restart,
+                ("server", "is killed") => Action::Kill,
+                ("server", "stops") => Action::Stop,
+                ("server", "starts") => Action::Start,
+                ("everybody", "skips what came") => Action::SkipAll,
+                _ => return Err(format!("the {name} cannot do this: {rest}").into()),
             };
             return Ok(Step {
                 line,
@@ -199,12 +232,50 @@ impl Play {
         if takes_block == block.is_empty() {
             return Err("a block of text is missing, or is too much".into());
         }
+        let action = match self.deed(rest, block)? {
+            Some(action) => action,
+            None => action(rest, block)?,
+        };
         Ok(Step {
             line,
             actor: Some(name.to_owned()),
-            action: action(rest, block)?,
+            action,
         })
     }
+
+    /// What somebody does about a room; `None`: it is about none.
+    fn deed(&self, text: &str, block: &str) -> Outcome<Option<Action>> {
+        let words: Vec<&str> = text.split(' ').collect();
+        let (room, deed) = match words.as_slice() {
+            ["creates", room] | ["creates", room, "with:"] => {
+                (room, Deed::Create(settings(block)?))
+            }
+            ["configures", room, "with:"] => (room, Deed::Configure(settings(block)?)),
+            ["enters", room] => (room, Deed::Enter(None)),
+            ["enters", room, "as", nick @ ..] => (room, Deed::Enter(Some(nick.join(" ")))),
+            ["makes", whom, affiliation, "of", room] => {
+                let (whom, affiliation) = ((*whom).to_owned(), (*affiliation).to_owned());
+                (room, Deed::Affiliate { whom, affiliation })
+            }
+            _ => return Ok(None),
+        };
+        let room = (*room).to_owned();
+        if !self.rooms.contains(&room) {
+            return Err(format!("no room is called {room}").into());
+        }
+        Ok(Some(Action::Room { room, deed }))
+    }
+}
+
+/// The lines `VARIABLE = VALUE` of a block.
+fn settings(block: &str) -> Outcome<Settings> {
+    let setting = |line: &str| -> Outcome<(String, String)> {
+        let (variable, value) = line
+            .split_once(" = ")
+            .ok_or("VARIABLE = VALUE is missing")?;
+        Ok((variable.to_owned(), value.to_owned()))
+    };
+    block.lines().map(setting).collect()
 }
 
 fn action(text: &str, block: &str) -> Outcome<Action> {

@@ -12,16 +12,18 @@ use super::accounts::Account;
 use super::client::Client;
 use super::login::header;
 use super::matching::{Holes, compare};
-use super::play::{Action, Actor, Play, Step};
+use super::play::{Action, Actor, Deed, Play, Step};
 use super::sasl;
 use super::server::{Server, Target};
 use super::xml::{Event, show};
 
-/// Every play in the folder as a test of its own.
+/// Every play in the folder as a test of its own, and that each of them is one.
 pub fn trials(folder: &Path) -> Outcome<Vec<Trial>> {
     let mut trials = Vec::new();
+    let mut all = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
+        all.push(path.clone());
         if path.extension().is_none_or(|extension| extension != "play") {
             return Err(format!("{} is no play", path.display()).into());
         }
@@ -34,13 +36,20 @@ pub fn trials(folder: &Path) -> Outcome<Vec<Trial>> {
             Ok(perform(&path)?)
         }));
     }
+    trials.push(Trial::test("plays::can_be_read", move || {
+        Ok(all.iter().try_for_each(|path| read(path).map(drop))?)
+    }));
     trials.sort_by(|one, other| one.name().cmp(other.name()));
     Ok(trials)
 }
 
+fn read(path: &Path) -> Outcome<Play> {
+    Play::parse(&fs::read_to_string(path)?)
+        .map_err(|error| format!("{}: {error}", path.display()).into())
+}
+
 fn perform(path: &Path) -> Outcome {
-    let play = Play::parse(&fs::read_to_string(path)?)
-        .map_err(|error| format!("{}: {error}", path.display()))?;
+    let play = read(path)?;
     let mut stage = Stage::set(&play)?;
     for step in &play.steps {
         stage.step(step).map_err(|error| {
@@ -78,6 +87,13 @@ impl Stage {
         };
         stage.holes.set("domain", &stage.target.domain);
         stage.holes.set("header", header(&stage.target.domain));
+        let groups = format!("groups.{}", stage.target.domain);
+        for name in &play.rooms {
+            let (process, number) = (std::process::id(), super::unique());
+            let room = format!("{}-{process}-{number}@{groups}", name.to_lowercase());
+            stage.holes.set(name, room);
+        }
+        stage.holes.set("groups", groups);
         for (name, actor) in &play.actors {
             stage.enroll(name, actor)?;
         }
@@ -145,7 +161,10 @@ impl Stage {
 
     fn step(&mut self, step: &Step) -> Outcome {
         let Some(name) = &step.actor else {
-            return self.serve(&step.action);
+            return match step.action {
+                Action::SkipAll => self.skip_all(),
+                _ => self.serve(&step.action),
+            };
         };
         match &step.action {
             Action::Connect => self.enter(name, Client::connect),
@@ -168,6 +187,7 @@ impl Stage {
                 }
             }
             Action::Receive { patterns, in_order } => self.receive(name, patterns, *in_order),
+            Action::Room { room, deed } => self.about_room(name, room, deed),
             action => self.client(name)?.act(action),
         }
     }
@@ -179,7 +199,11 @@ impl Stage {
             .ok_or("the play needs a server of its own: server is its own")?;
         match action {
             Action::Kill => server.kill_9()?,
+            Action::Start => {}
             _ => server.terminate()?,
+        }
+        if matches!(action, Action::Stop) {
+            return Ok(());
         }
         self.clients.clear();
         server.start_again()?;
@@ -255,15 +279,42 @@ impl Stage {
         Ok(())
     }
 
-    /// All that anybody said before is dealt with, and then nothing is there for that one.
-    fn receive_nothing(&mut self, name: &str) -> Outcome {
-        for client in self
-            .clients
+    fn about_room(&mut self, name: &str, room: &str, deed: &Deed) -> Outcome {
+        let room = self.holes.fill(&format!("{{{room}}}"))?;
+        match deed {
+            Deed::Create(settings) => self.client(name)?.create_room(&room, name, settings),
+            Deed::Configure(settings) => self.client(name)?.configure_room(&room, settings),
+            Deed::Enter(nick) => {
+                let nick = nick.as_deref().unwrap_or(name);
+                self.client(name)?.enter_room(&room, nick).map(drop)
+            }
+            Deed::Affiliate { whom, affiliation } => {
+                let whom = self.account(whom)?.jid();
+                self.client(name)?.affiliate(&room, &whom, affiliation)
+            }
+        }
+    }
+
+    /// All that anybody said before is dealt with.
+    fn sync_all(&mut self) -> Outcome {
+        self.clients
             .values_mut()
             .filter(|client| client.jid.is_some() && client.is_connected())
-        {
-            client.sync()?;
+            .try_for_each(Client::sync)
+    }
+
+    fn skip_all(&mut self) -> Outcome {
+        self.sync_all()?;
+        self.sync_all()?;
+        for client in self.clients.values_mut() {
+            client.unread();
         }
+        Ok(())
+    }
+
+    /// All that anybody said before is dealt with, and then nothing is there for that one.
+    fn receive_nothing(&mut self, name: &str) -> Outcome {
+        self.sync_all()?;
         let client = self.client(name)?;
         client.sync()?;
         nothing(name, client)

@@ -25,7 +25,7 @@ pub enum Effect {
     /// kept.
     Spread(Spread),
     /// A private message for a session of an occupant: `from` is the sender's room JID, there is no
-    /// `to` yet. It is delivered like any message to that full JID, kept if its client does not
+    /// `to` yet; or an invitation for one client of a user. It is delivered like any message to that full JID, kept if its client does not
     /// take it, and the sender's acknowledgement waits for it.
     Private {
         /// The full JID.

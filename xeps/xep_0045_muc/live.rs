@@ -135,9 +135,14 @@ impl Live {
     pub fn take_moved(&self, now: Timestamp) -> Vec<Statement> {
         let mut inner = self.inner.lock();
         inner.is_noted = false;
-        let moved = inner.cursors.take_moved(now);
-        let statement = |cursor| store::set_cursor(self.id, cursor);
-        moved.iter().map(statement).collect()
+        self.moved(&mut inner, now).collect()
+    }
+
+    fn moved(&self, inner: &mut Inner, now: Timestamp) -> impl Iterator<Item = Statement> + use<> {
+        let (moved, id) = (inner.cursors.take_moved(now), self.id);
+        moved
+            .into_iter()
+            .map(move |cursor| store::set_cursor(id, &cursor))
     }
 
     /// A row of the log is committed, or could not be.

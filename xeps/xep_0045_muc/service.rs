@@ -16,8 +16,12 @@ use waxwing_xmpp::{Element, Jid, Stanza, StanzaError};
 
 use super::live::{Act, Live, Log, Todo};
 use super::room::{Limits, Room};
-use super::{MUC, store};
-use crate::xep_0421_occupant_ids::OccupantKey;
+use super::{MUC, info, store};
+use crate::xep_0421_occupant_ids::{self as occupant_ids, OccupantKey};
+use crate::{
+    xep_0054_vcard_temp as vcard, xep_0317_hats as hats,
+    xep_0463_affiliation_versions as affiliation_versions,
+};
 
 mod answers;
 mod commands;
@@ -28,6 +32,8 @@ mod shown;
 
 use life::NEVER;
 
+/// The feature that a room answers a ping to oneself (XEP-0410 §3.3).
+const SELF_PING: &str = "http://jabber.org/protocol/muc#self-ping-optimization";
 /// Rooms that one account can own; a further one is refused.
 const MAX_OWNED: usize = 500;
 
@@ -49,7 +55,15 @@ impl Extension for MultiUserChat {
             number: "XEP-0045",
             title: "Multi-User Chat",
             version: "1.35.5",
-            features: &[(Place::Groups, MUC)],
+            features: &[
+                (Place::Groups, MUC),
+                (Place::Groups, info::STABLE_ID),
+                (Place::Groups, vcard::NS),
+                (Place::Room, SELF_PING),
+                (Place::Room, affiliation_versions::NS),
+                (Place::Room, hats::NS),
+                (Place::Room, occupant_ids::NS),
+            ],
         }
     }
 

@@ -21,7 +21,7 @@ use super::publish::with_id;
 use super::{Act, Inner, Live, MESSAGE, tail};
 use crate::xep_0045_muc::author;
 use crate::xep_0045_muc::config::Whois;
-use crate::xep_0045_muc::room::Exit;
+use crate::xep_0045_muc::room::is_subject;
 
 /// Rows of a page.
 const ROWS: usize = 64;
@@ -51,9 +51,9 @@ impl Feed for Live {
         }
     }
 
-    fn leave(self: Arc<Self>, exchange: &Arc<Exchange>, session: &Session, _: &Stanza) {
+    fn leave(self: Arc<Self>, exchange: &Arc<Exchange>, session: &Session, presence: &Stanza) {
         let mut inner = self.inner.lock();
-        let effects = inner.room.leave(&session.jid, Exit::Gone, exchange.now());
+        let effects = inner.room.end(&session.jid, presence);
         let outcome = self.perform(&mut inner, exchange, Act::default(), effects);
         drop(inner);
         session.unfollow(self.id);
@@ -110,7 +110,9 @@ impl Live {
             }
             return Page::Done;
         }
+        let mut read = None;
         for row in rows {
+            let before = seat.position.handed();
             if !seat.position.reached(row.id) {
                 continue;
             }
@@ -119,7 +121,21 @@ impl Live {
                 tracing::error!(row = id, "a message of a room cannot be read");
                 continue;
             };
+            // §7.2.13: subjects are no part of the past; the one that holds comes at its end.
+            if seat.is_new && is_subject(&stanza) {
+                // Nothing of it is left to be acknowledged, unless something before it is.
+                if seat.position.cursor() >= before {
+                    seat.position.acknowledged(id);
+                    read = Some(id);
+                }
+                continue;
+            }
             seat.push(tail(stanza.bytes(), MESSAGE), Shared::Row { feed, id });
+        }
+        if let Some(read) = read {
+            let device = session.device_key();
+            inner.cursors.advance(&session.jid, device, read);
+            self.note(&mut inner);
         }
         Page::More
     }

@@ -12,9 +12,6 @@ use waxwing_core::session::Session;
 use super::Live;
 use crate::xep_0045_muc::effect::History;
 
-/// Messages that a wish can bring, beyond what is owed.
-const MOST: usize = 1000;
-
 impl Live {
     /// Finds where the log begins for a session that has just entered, after which it is given it.
     /// A member of a members-only room begins where its device has acknowledged, whatever it wishes:
@@ -25,11 +22,11 @@ impl Live {
         session: &Arc<Session>,
         wish: History,
     ) -> Result<(), DbError> {
-        let wanted = {
+        let usual = {
             let inner = self.inner.lock();
             usize::from(inner.room.config().history)
         };
-        let limit = limit(wish, wanted);
+        let limit = limit(wish, usual);
         // What was said so far must be committed to be found.
         exchange.database.batch(Vec::new()).await?;
         let latest = match limit {
@@ -54,18 +51,15 @@ impl Live {
     }
 }
 
-/// How many messages are looked at.
+/// How many messages are looked at: as many as the room shows, or fewer.
 fn limit(wish: History, usual: usize) -> usize {
-    let is_wish = wish != History::default();
+    if wish.max_chars == Some(0) || wish.seconds == Some(0) {
+        return 0;
+    }
     let wanted = wish
         .max_stanzas
-        .map(|max| usize::try_from(max).unwrap_or(MOST));
-    match wanted {
-        _ if wish.max_chars == Some(0) || wish.seconds == Some(0) => 0,
-        Some(wanted) => wanted.min(MOST),
-        None if is_wish => MOST,
-        None => usual.min(MOST),
-    }
+        .map(|max| usize::try_from(max).unwrap_or(usual));
+    wanted.unwrap_or(usual).min(usual)
 }
 
 fn since(wish: History, now: Timestamp) -> i64 {
@@ -108,9 +102,9 @@ mod tests {
         assert_eq!(limit(History::default(), 20), 20);
         assert_eq!(limit(wish(Some(0), None, None), 20), 0);
         assert_eq!(limit(wish(Some(5), None, None), 20), 5);
-        assert_eq!(limit(wish(Some(u64::MAX), None, None), 20), MOST);
+        assert_eq!(limit(wish(Some(u64::MAX), None, None), 20), 20);
         assert_eq!(limit(wish(None, Some(0), None), 20), 0);
-        assert_eq!(limit(wish(None, Some(100), None), 20), MOST);
+        assert_eq!(limit(wish(None, Some(100), None), 20), 20);
         let rows = [(10, 50), (20, 50), (30, 50)];
         assert_eq!(fitting(&rows, None, 0), Some(10));
         assert_eq!(fitting(&rows, Some(100), 0), Some(20));

@@ -81,6 +81,8 @@ impl Live {
         }
         if !statements.is_empty() {
             inner.follow_members();
+            // Who becomes a member is owed what is said from then on, whatever happens next.
+            statements.extend(self.moved(inner, exchange.now()));
             self.note(inner);
             // Queued under the lock, so that the last of two changes is written last.
             outcome.written.push(exchange.database.submit(statements));

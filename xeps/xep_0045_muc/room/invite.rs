@@ -65,7 +65,14 @@ impl Room {
             if self.config.is_members_only && !own.is_member() {
                 wishes.push(Wish::new(to.clone(), Affiliation::Member));
             }
-            stanzas.push(Effect::Send { to, stanza });
+            // §7.9: whose client is known is invited there.
+            let client = invite
+                .attr("to")
+                .and_then(|to| Jid::parse_tolerant(to).ok());
+            stanzas.push(match client.filter(Jid::is_full) {
+                Some(to) => Effect::Private { to, stanza },
+                None => Effect::Send { to, stanza },
+            });
         }
         self.check_members(&self.after(&wishes))?;
         self.whisper(index, now)?;

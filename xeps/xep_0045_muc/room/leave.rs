@@ -1,7 +1,7 @@
 //! Leaving a room, of one's own will or not (§7.14, §11).
 
 use waxwing_core::clock::Timestamp;
-use waxwing_xmpp::Jid;
+use waxwing_xmpp::{Jid, Stanza};
 
 use super::occupants::Removed;
 use super::told::{NOTHING, Told};
@@ -40,6 +40,14 @@ impl Room {
             Exit::Shutdown => &[332],
         };
         self.depart(session, NOTHING, codes, why != Exit::Gone)
+    }
+
+    /// A session has ended, or is not available any more; `presence` is its unavailable stanza.
+    pub fn end(&mut self, session: &Jid, presence: &Stanza) -> Vec<Effect> {
+        // What is too long is not said; to leave cannot fail.
+        let farewell = self.payload(presence);
+        let farewell = farewell.unwrap_or_else(|_| NOTHING.to_owned());
+        self.depart(session, &farewell, &[], false)
     }
 
     /// Removes one session, which takes its leave with that payload.

@@ -52,11 +52,7 @@ impl Room {
         now: Timestamp,
     ) -> Result<Vec<Effect>, StanzaError> {
         let index = self.inside(from)?;
-        let children = message.children();
-        // §8.1: with a text, or a thread, it is a message like any other.
-        let is_subject = children.contains(Children::SUBJECT)
-            && !children.intersects(Children::BODY.union(Children::THREAD));
-        if is_subject {
+        if is_subject(message) {
             return self.change_subject(index, from, message, now);
         }
         if self.occupants.get(index).role < Role::Participant {
@@ -179,4 +175,11 @@ impl Room {
         }
         Ok(effects)
     }
+}
+
+/// Whether a message changes the subject (§8.1): with a text, or a thread, it is one like any other.
+pub fn is_subject(message: &Stanza) -> bool {
+    let children = message.children();
+    children.contains(Children::SUBJECT)
+        && !children.intersects(Children::BODY.union(Children::THREAD))
 }

@@ -53,7 +53,8 @@ impl Room {
         let mut effects = if is_renamed {
             self.rename(index, from, nick, &payload, now)?
         } else {
-            self.update(index, from, &payload, now)?
+            // Who is to be told everything is told of itself last.
+            self.update(index, from, &payload, wish.is_some(), now)?
         };
         if let Some(wish) = wish {
             effects.extend(self.synchronize(from, presence.id().as_deref(), wish)?);
@@ -67,6 +68,7 @@ impl Room {
         index: usize,
         from: &Jid,
         payload: &str,
+        but_itself: bool,
         now: Timestamp,
     ) -> Result<Vec<Effect>, StanzaError> {
         let occupant = self.occupants.get(index);
@@ -76,7 +78,7 @@ impl Room {
         }
         self.stir_by(index, now)?;
         self.seat(index, from, payload);
-        Ok(self.announce(index))
+        Ok(self.announce_but(index, but_itself.then_some(from)))
     }
 
     /// Counts a presence that everybody is to see.
@@ -111,8 +113,14 @@ impl Room {
 
     /// Tells everybody how an occupant is now.
     pub(super) fn announce(&self, index: usize) -> Vec<Effect> {
+        self.announce_but(index, None)
+    }
+
+    /// The same, but for one of its sessions.
+    fn announce_but(&self, index: usize, session: Option<&Jid>) -> Vec<Effect> {
         let occupant = self.occupants.get(index);
-        let own: Vec<Jid> = occupant.sessions().cloned().collect();
+        let own = occupant.sessions().filter(|own| Some(*own) != session);
+        let own: Vec<Jid> = own.cloned().collect();
         let is_shown = self.is_shown(occupant.role);
         let told = Told::of(self, occupant);
         self.tell(&told, Some(index), &own, is_shown)

@@ -8,6 +8,7 @@ use waxwing_xmpp::{Jid, Stanza, StanzaError};
 use super::Room;
 use super::reflect::{compose, content, stanza};
 use super::told::push_attribute;
+use crate::xep_0030_disco::{INFO, ITEMS};
 
 const PING: (&str, &str) = ("urn:xmpp:ping", "ping");
 const VCARD: &str = "vcard-temp";
@@ -18,7 +19,8 @@ impl Room {
     /// answer finds the session that asked. A ping to one's own nickname is answered.
     ///
     /// # Errors
-    /// `not-acceptable` if the sender is not in the room; `item-not-found` if nobody has that
+    /// `not-acceptable`, or `bad-request` for service discovery, if the sender is not in the room;
+    /// `item-not-found` if nobody has that
     /// nickname, or nobody asked for that answer.
     pub fn relay_iq(
         &mut self,
@@ -31,14 +33,22 @@ impl Room {
             None if is_answer && from.is_bare() => self.occupants.of_user(from.bare()).next(),
             inside => inside,
         };
-        let sender = sender
-            .ok_or_else(|| StanzaError::not_acceptable().with_text("You are not in the room"))?;
+        let payload = iq.payload();
+        let is_of = |namespace| payload.as_ref().is_some_and(|(ns, _)| &**ns == namespace);
+        let refused = || {
+            // §6.6 for discovery, XEP-0410 §3.3 for the rest.
+            let error = match is_of(INFO) || is_of(ITEMS) {
+                true => StanzaError::bad_request(),
+                false => StanzaError::not_acceptable(),
+            };
+            error.with_text("You are not in the room")
+        };
+        let sender = sender.ok_or_else(refused)?;
         let sender = &self.occupants.get(sender).nick;
         let id = iq.id().ok_or_else(StanzaError::bad_request)?;
         if iq.kind() != Kind::Iq || iq.iq_type() == IqType::Unknown {
             return Err(StanzaError::bad_request());
         }
-        let payload = iq.payload();
         let asks_for = |namespace, name| {
             payload
                 .as_ref()

@@ -1,6 +1,7 @@
 //! What happens to rooms beside what is asked of them: start and end of the server, what is written
 //! behind, members that are called, accounts that go.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use waxwing_core::session::Session;
 use waxwing_xmpp::{Jid, Stanza};
 
 use super::MultiUserChat;
-use crate::xep_0045_muc::effect::Change;
+use crate::xep_0045_muc::effect::{Change, Effect};
 use crate::xep_0045_muc::live::{Act, Inner, Live};
 use crate::xep_0045_muc::room::Exit;
 use crate::xep_0045_muc::{affiliation::Affiliation, store};
@@ -65,9 +66,16 @@ impl MultiUserChat {
             let leaving = inner
                 .sessions()
                 .filter(|session| !session.outbox.is_resumable());
-            let leaving: Vec<Jid> = leaving.map(|session| session.jid.clone()).collect();
-            for session in leaving {
-                let effects = inner.room.leave(&session, Exit::Shutdown, exchange.now());
+            let leaving: HashSet<Jid> = leaving.map(|session| session.jid.clone()).collect();
+            for session in &leaving {
+                let mut effects = inner.room.leave(session, Exit::Shutdown, exchange.now());
+                // Only who stays need know who leaves.
+                for effect in &mut effects {
+                    if let Effect::Spread(spread) = effect {
+                        let is_told = |to: &Jid| to == session || !leaving.contains(to);
+                        spread.to.retain(|(to, _)| is_told(to));
+                    }
+                }
                 let outcome = live.perform(&mut inner, exchange, Act::default(), effects);
                 live.finish_later(exchange, outcome);
             }

@@ -20,7 +20,7 @@ use crate::{
 
 /// The node that tells the nickname which is reserved for who asks (§7.12).
 const RESERVED_NICK: &str = "x-roomuser-item";
-/// The node that tells in which rooms a user is, of which nothing is told (§6.7).
+/// The node that tells what a room lets pass, if that is not everything (§18.1.1).
 const TRAFFIC: &str = "http://jabber.org/protocol/muc#traffic";
 /// Rooms of a page, unless fewer are asked for, and at most.
 const PAGE: usize = 100;
@@ -46,7 +46,8 @@ impl MultiUserChat {
         match (is_items, node) {
             (false, None) => Ok(details(&live, query, &features)),
             (false, Some(RESERVED_NICK)) => Ok(reserved(&live, query)),
-            (false, Some(TRAFFIC)) => Ok(with_node(INFO, TRAFFIC)),
+            // A list of what passes is for rooms that let not everything pass.
+            (false, Some(TRAFFIC)) => Err(StanzaError::service_unavailable()),
             (true, None) => Ok(occupants(&live, query)),
             (true, Some(commands::NS)) => Ok(commands::items(&query.to, &hat_commands::COMMANDS)),
             (false, Some(node)) => command(node).ok_or_else(StanzaError::item_not_found),
@@ -180,10 +181,4 @@ fn command(node: &str) -> Option<Element> {
     known
         .find(|command| command.node == node)
         .map(commands::info)
-}
-
-fn with_node(namespace: &str, node: &str) -> Element {
-    Element::builder("query", namespace)
-        .with("node", node)
-        .build()
 }

@@ -261,7 +261,7 @@ fn an_invitation_is_mediated() {
         .message("a@x/1", None, &invite("hecate@x/broom"))
         .expect("invites");
     let got = world.messages();
-    assert_eq!(got[0].to, "hecate@x");
+    assert_eq!(got[0].to, "hecate@x/broom");
     assert_eq!(
         waxwing_xmpp::dom::serialize(&got[0].element),
         format!(
