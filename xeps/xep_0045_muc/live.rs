@@ -232,11 +232,12 @@ impl Inner {
     }
 
     /// Members of members-only rooms are owed what is said from the moment they are members.
-    fn follow_members(&mut self) {
+    /// Returns the new ones.
+    fn follow_members(&mut self) -> Vec<Jid> {
         let is_owed = self.room.config().is_members_only;
         let members = self.room.member_jids().filter(|_| is_owed);
-        self.cursors.follow(members, self.newest);
         self.absent.is_stale = true;
+        self.cursors.follow(members, self.newest)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use waxwing_core::Exchange;
+use waxwing_core::clock::Timestamp;
 use waxwing_core::db::{DbError, Statement};
 use waxwing_core::exchange::{Receipt, Sender};
 use waxwing_core::mailbox_store::Mailbox;
@@ -80,12 +81,30 @@ impl Live {
             self.note(inner);
         }
         if !statements.is_empty() {
-            inner.follow_members();
+            let new = inner.follow_members();
+            if !outcome.is_destroyed {
+                // With the change itself: a member that a crash left without a cursor would begin
+                // where the log ends, and be owed nothing of what was said before.
+                let (newest, now) = (inner.newest, exchange.now());
+                let begins = new.into_iter().map(|jid| self.begins(jid, newest, now));
+                statements.extend(begins);
+            }
             self.note(inner);
             // Queued under the lock, so that the last of two changes is written last.
             outcome.written.push(exchange.database.submit(statements));
         }
         outcome
+    }
+
+    /// Where a new member begins, as it is written.
+    fn begins(&self, jid: Jid, newest: i64, now: Timestamp) -> Statement {
+        let cursor = store::Cursor {
+            jid,
+            device: String::new(),
+            cursor: newest,
+            seen_at: now,
+        };
+        store::set_cursor(self.id, &cursor)
     }
 
     fn statements(&self, change: &Change) -> Vec<Statement> {
