@@ -117,13 +117,15 @@ impl Live {
         store::statements(self.id, local, change)
     }
 
-    /// A session is in the room: what it is owed of the past is looked up later, and until then
-    /// nothing is handed to it.
+    /// A session is in the room: from here on it is owed all that is said, and a member also what its
+    /// device has not acknowledged. What it wishes to see beyond that is looked up later.
     fn enter(self: &Arc<Self>, inner: &mut Inner, act: Act<'_>, entered: &Entered) {
         let Some(session) = act.session.filter(|session| session.jid == entered.session) else {
             return;
         };
-        inner.seat(self, session, Position::default(), true);
+        let owed = inner.cursors.of(&session.jid, session.device_key());
+        let after = owed.map_or(inner.newest, |owed| owed.min(inner.newest));
+        inner.seat(self, session, Position::at(after), true);
     }
 }
 
