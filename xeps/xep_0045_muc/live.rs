@@ -208,7 +208,11 @@ impl Inner {
             position,
             is_new,
         };
-        self.seats.insert(session.reference.id, seat);
+        let before = self.seats.insert(session.reference.id, seat);
+        if before.is_some_and(|before| before.position.is_draining()) {
+            // It counts once.
+            session.set_feed_draining(false);
+        }
         self.absent.is_stale = true;
         true
     }
