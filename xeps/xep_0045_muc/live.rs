@@ -12,7 +12,6 @@ use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
 use waxwing_core::Exchange;
 use waxwing_core::clock::Timestamp;
-use waxwing_core::db::Statement;
 use waxwing_core::feed::Feed;
 use waxwing_core::outbox::{Push, Shared};
 use waxwing_core::position::{Handing, Position};
@@ -131,13 +130,18 @@ impl Live {
         }
     }
 
-    /// What moved since it was written.
-    pub fn take_moved(&self, now: Timestamp) -> Vec<Statement> {
+    /// How far devices got since this was asked last.
+    pub fn take_moved(&self, now: Timestamp) -> Vec<store::Cursor> {
         let mut inner = self.inner.lock();
         inner.is_noted = false;
-        let moved = inner.cursors.take_moved(now);
-        let statement = |cursor| store::set_cursor(self.id, cursor);
-        moved.iter().map(statement).collect()
+        inner.cursors.take_moved(now)
+    }
+
+    /// That could not be written: it is to be tried again.
+    pub fn not_written(&self, cursors: Vec<store::Cursor>) {
+        let mut inner = self.inner.lock();
+        inner.cursors.not_written(cursors);
+        self.note(&mut inner);
     }
 
     /// A row of the log is committed, or could not be.

@@ -102,6 +102,13 @@ impl Cursors {
         };
         moved.into_iter().filter_map(cursor).collect()
     }
+
+    /// These could not be written: they count as moved still.
+    pub(super) fn not_written(&mut self, cursors: Vec<Cursor>) {
+        let moved = cursors.into_iter();
+        self.moved
+            .extend(moved.map(|cursor| (cursor.jid, cursor.device.into())));
+    }
 }
 
 #[cfg(test)]
@@ -147,6 +154,9 @@ mod tests {
         );
         assert_eq!(moved.len(), 2);
         assert!(cursors.take_moved(Timestamp(7)).is_empty());
+        cursors.not_written(moved.clone());
+        cursors.advance(&alice, Some("a"), 4);
+        assert_eq!(cursors.take_moved(Timestamp(8)).len(), 2);
         // Who comes back begins anew.
         cursors.follow([&alice, &bob].into_iter(), 9);
         assert_eq!(cursors.own(&bob), Some(9));
