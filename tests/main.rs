@@ -45,6 +45,7 @@ fn main() -> ExitCode {
     trials.extend(faults::disk::trials());
     trials.extend(faults::slow_reader::trials());
     trials.extend(faults::promise::trials());
+    trials.extend(faults::room_kill::trials());
     trials.extend(limits::trials());
     trials.extend(trace::trials());
     trials.extend(house::trials());

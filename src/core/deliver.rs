@@ -121,17 +121,20 @@ impl Exchange {
     /// The connection of a session broke and its client may come back. False: it has ended.
     pub(crate) fn sleep_session(self: &Arc<Self>, session: &Arc<Session>) -> bool {
         let account = &session.account;
+        let is_bound = || account.lock().bound(session.reference).is_some();
+        if is_bound() {
+            // First of all: a row that a feed handed to an outbox that sleeps would come twice, and
+            // before older ones. Nor may a connection that waits for this one find them as they were.
+            for feed in session.feeds() {
+                feed.sleep(session);
+            }
+        }
         let mut delivery = Delivery::new(self, account, account.lock());
         let is_bound = delivery.state.bound(session.reference).is_some();
         if is_bound {
             delivery.sleep(session);
         }
         delivery.finish();
-        if is_bound {
-            for feed in session.feeds() {
-                feed.sleep(session);
-            }
-        }
         is_bound
     }
 

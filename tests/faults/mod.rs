@@ -4,4 +4,5 @@ pub mod database;
 pub mod disk;
 pub mod offline_kill;
 pub mod promise;
+pub mod room_kill;
 pub mod slow_reader;

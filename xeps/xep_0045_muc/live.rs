@@ -12,7 +12,6 @@ use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
 use waxwing_core::Exchange;
 use waxwing_core::clock::Timestamp;
-use waxwing_core::db::Statement;
 use waxwing_core::feed::Feed;
 use waxwing_core::outbox::{Push, Shared};
 use waxwing_core::position::{Handing, Position};
@@ -131,18 +130,18 @@ impl Live {
         }
     }
 
-    /// What moved since it was written.
-    pub fn take_moved(&self, now: Timestamp) -> Vec<Statement> {
+    /// How far devices got since this was asked last.
+    pub fn take_moved(&self, now: Timestamp) -> Vec<store::Cursor> {
         let mut inner = self.inner.lock();
         inner.is_noted = false;
-        self.moved(&mut inner, now).collect()
+        inner.cursors.take_moved(now)
     }
 
-    fn moved(&self, inner: &mut Inner, now: Timestamp) -> impl Iterator<Item = Statement> + use<> {
-        let (moved, id) = (inner.cursors.take_moved(now), self.id);
-        moved
-            .into_iter()
-            .map(move |cursor| store::set_cursor(id, &cursor))
+    /// That could not be written: it is to be tried again.
+    pub fn not_written(&self, cursors: Vec<store::Cursor>) {
+        let mut inner = self.inner.lock();
+        inner.cursors.not_written(cursors);
+        self.note(&mut inner);
     }
 
     /// A row of the log is committed, or could not be.
@@ -213,7 +212,11 @@ impl Inner {
             position,
             is_new,
         };
-        self.seats.insert(session.reference.id, seat);
+        let before = self.seats.insert(session.reference.id, seat);
+        if before.is_some_and(|before| before.position.is_draining()) {
+            // It counts once.
+            session.set_feed_draining(false);
+        }
         self.absent.is_stale = true;
         true
     }
@@ -237,11 +240,12 @@ impl Inner {
     }
 
     /// Members of members-only rooms are owed what is said from the moment they are members.
-    fn follow_members(&mut self) {
+    /// Returns the new ones.
+    fn follow_members(&mut self) -> Vec<Jid> {
         let is_owed = self.room.config().is_members_only;
         let members = self.room.member_jids().filter(|_| is_owed);
-        self.cursors.follow(members, self.newest);
         self.absent.is_stale = true;
+        self.cursors.follow(members, self.newest)
     }
 }
 

@@ -15,6 +15,15 @@ pub enum Entry {
         /// By `kill -9`, or else by SIGTERM.
         killed: bool,
     },
+    /// A room and the accounts that are its members, to the end.
+    Circle {
+        /// The room's local part.
+        room: String,
+        /// Its members.
+        members: Vec<String>,
+    },
+    /// All are online and in their rooms, and have had the time to be given what they are owed.
+    Gathered,
     /// A client did or saw something.
     Client {
         /// The device: `account/resource`.
@@ -43,11 +52,22 @@ pub enum What {
     Abandoned,
     /// The connection broke.
     Broken,
+    /// It is about to close its stream.
+    Leaving,
+    /// It is in a room: it has read its own presence there.
+    Entered(String),
+    /// It was told that somebody is not in a room any more.
+    Went {
+        /// The room.
+        room: String,
+        /// Whose session, by the mark that its presence bore: `account/resource#number`.
+        mark: String,
+    },
     /// The first time that it wrote a message.
     Sent {
         /// The id, unique in the run.
         id: String,
-        /// The account that it is for.
+        /// The account or the room that it is for.
         to: String,
     },
     /// The server answers for a message: by `<a/>`, `<resumed/>` or `<failed/>`.
@@ -65,7 +85,9 @@ pub enum What {
         id: String,
         /// The account that it is from.
         from: String,
-        /// Its `<stanza-id/>` by the own account.
+        /// The room that it was said in.
+        room: Option<String>,
+        /// Its `<stanza-id/>` by the own account, or by the room.
         stanza_id: Option<String>,
         /// Whether it had a `<delay/>`.
         delayed: bool,
@@ -95,6 +117,8 @@ impl fmt::Display for Entry {
                 killed: true,
             } => write!(f, "server {incarnation} was killed"),
             Entry::Ended { incarnation, .. } => write!(f, "server {incarnation} was stopped"),
+            Entry::Circle { room, members } => write!(f, "{room}: {}", members.join(" ")),
+            Entry::Gathered => f.write_str("all are there"),
             Entry::Client { who, what } => write!(f, "{who}: {what:?}"),
         }
     }
@@ -115,25 +139,28 @@ pub struct Tally {
     pub refused: usize,
     /// Messages that were neither acknowledged nor refused.
     pub open: usize,
-    /// Messages that were acknowledged, and neither came nor were refused.
+    /// Messages that were acknowledged, not refused, and did not come to everybody they are for.
     pub owed: usize,
     fates: HashMap<String, Fate>,
+    /// The members of each room.
+    circles: HashMap<String, Vec<String>>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Fate {
     acknowledged: bool,
     refused: bool,
-    received: bool,
+    /// The accounts that it is for and did not come to.
+    missing: Vec<String>,
 }
 
 impl Fate {
-    fn is_open(self) -> bool {
+    fn is_open(&self) -> bool {
         !self.acknowledged && !self.refused
     }
 
-    fn is_owed(self) -> bool {
-        self.acknowledged && !self.refused && !self.received
+    fn is_owed(&self) -> bool {
+        self.acknowledged && !self.refused && !self.missing.is_empty()
     }
 }
 
@@ -150,10 +177,12 @@ impl Tally {
                 self.online.remove(who);
                 self.drained.remove(who);
             }
-            What::Sent { id, .. } => {
+            What::Sent { id, to } => {
                 self.sent += 1;
                 self.open += 1;
-                self.fates.entry(id.clone()).or_default();
+                let alone = || vec![to.clone()];
+                let missing = self.circles.get(to).cloned().unwrap_or_else(alone);
+                self.fates.entry(id.clone()).or_default().missing = missing;
             }
             What::Acknowledged(id) => {
                 self.acknowledged += 1;
@@ -163,8 +192,16 @@ impl Tally {
                 self.refused += 1;
                 self.change(id, |fate| fate.refused = true);
             }
-            What::Received { id, .. } => self.change(id, |fate| fate.received = true),
-            What::Connected(_) | What::NotResumed | What::Misbehaved(_) => {}
+            What::Received { id, .. } => {
+                let account = who.split('/').next().unwrap_or(who);
+                self.change(id, |fate| fate.missing.retain(|other| other != account));
+            }
+            What::Connected(_)
+            | What::NotResumed
+            | What::Leaving
+            | What::Entered(_)
+            | What::Went { .. }
+            | What::Misbehaved(_) => {}
         }
     }
 
@@ -172,10 +209,10 @@ impl Tally {
         let Some(fate) = self.fates.get_mut(id) else {
             return;
         };
-        let before = *fate;
+        let (was_open, was_owed) = (fate.is_open(), fate.is_owed());
         change(fate);
-        self.open = self.open + usize::from(fate.is_open()) - usize::from(before.is_open());
-        self.owed = self.owed + usize::from(fate.is_owed()) - usize::from(before.is_owed());
+        self.open = self.open + usize::from(fate.is_open()) - usize::from(was_open);
+        self.owed = self.owed + usize::from(fate.is_owed()) - usize::from(was_owed);
     }
 }
 
@@ -211,6 +248,19 @@ impl Book {
             killed,
         };
         self.open().entries.push(entry);
+    }
+
+    /// There is a room with these members.
+    pub fn circle(&self, room: &str, members: &[String]) {
+        let mut pages = self.open();
+        let (room, members) = (room.to_owned(), members.to_vec());
+        (pages.tally.circles).insert(room.clone(), members.clone());
+        pages.entries.push(Entry::Circle { room, members });
+    }
+
+    /// All are there.
+    pub fn gathered(&self) {
+        self.open().entries.push(Entry::Gathered);
     }
 
     /// What it adds up to now.

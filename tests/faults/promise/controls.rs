@@ -68,7 +68,7 @@ fn nothing_lost(verdict: &Verdict) -> Outcome {
 /// with the connection, as what a server has read goes with its process. All that is acknowledged
 /// while it holds is acknowledged by a lie: the clients do not send it again, and nobody has it.
 fn a_crash(lie: Lie) -> Outcome<Verdict> {
-    let mut stage = Stage::start(2, &Dice::new(SEED), &options(), Some(lie))?;
+    let mut stage = Stage::start(2, 0, &Dice::new(SEED), &options(), Some(lie))?;
     let before = stage.book.tally();
     proxy(&stage)?.hold(true);
     stage.fleet.talk(true);
@@ -91,7 +91,7 @@ fn a_crash(lie: Lie) -> Outcome<Verdict> {
 /// what it has acknowledged: so the server has no reason to send them again. Nobody is killed here,
 /// for a crash could lose that acknowledgement, and save the messages.
 fn a_break(lie: Lie) -> Outcome<Verdict> {
-    let stage = Stage::start(2, &Dice::new(SEED), &options(), Some(lie))?;
+    let stage = Stage::start(2, 0, &Dice::new(SEED), &options(), Some(lie))?;
     stage.fleet.roles(&[Role::Steady, Role::HalfOpen]);
     let mark = proxy(&stage)?.written() + SOME;
     stage.fleet.talk(true);

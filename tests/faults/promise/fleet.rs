@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::book::Book;
+use super::circles::{Circle, rooms_of};
 use super::dice::Dice;
 use super::life::{Life, Orders, Role};
 use super::person::Person;
@@ -29,23 +30,34 @@ pub struct Fleet {
 impl Fleet {
     /// As many clients, of accounts that are made at their first login. They are in pairs and
     /// small circles.
-    pub fn start(size: usize, dice: &Dice, book: &Arc<Book>) -> Outcome<Fleet> {
-        let mut circles = dice.of(usize::MAX - 1);
-        let friends = circles_of(size, &mut circles);
+    pub fn start(size: usize, circles: &[Circle], dice: &Dice, book: &Arc<Book>) -> Outcome<Fleet> {
+        let friends = friends_of(size, &mut dice.of(usize::MAX - 1));
         Fleet::of(
             size,
-            &|number| Person::new(&user(number), "phone", "localhost", Arc::clone(book)),
+            &|number| {
+                let user = user(number);
+                Person::new(&user, "phone", "localhost", Arc::clone(book))
+                    .member_of(rooms_of(circles, &user))
+            },
             friends,
             dice,
         )
     }
 
     /// One more device of each of those accounts.
-    pub fn visitors(size: usize, dice: &Dice, book: &Arc<Book>) -> Outcome<Fleet> {
+    pub fn visitors(
+        size: usize,
+        circles: &[Circle],
+        dice: &Dice,
+        book: &Arc<Book>,
+    ) -> Outcome<Fleet> {
         Fleet::of(
             size,
             &|number| {
-                Person::new(&user(number), "visitor", "localhost", Arc::clone(book)).registered()
+                let user = user(number);
+                Person::new(&user, "visitor", "localhost", Arc::clone(book))
+                    .registered()
+                    .member_of(rooms_of(circles, &user))
             },
             vec![Vec::new(); size],
             dice,
@@ -127,7 +139,7 @@ pub fn user(number: usize) -> String {
 }
 
 /// For each whom it writes to: half of them are in pairs, the others in circles of three to six.
-fn circles_of(size: usize, dice: &mut Dice) -> Vec<Vec<String>> {
+fn friends_of(size: usize, dice: &mut Dice) -> Vec<Vec<String>> {
     let mut friends = Vec::with_capacity(size);
     let mut begin = 0;
     while begin < size {

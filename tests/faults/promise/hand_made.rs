@@ -9,8 +9,10 @@ use super::laws::{Law, Rate, Verdict, check};
 use crate::harness::Outcome;
 use crate::{ensure, trials};
 
+mod rooms;
+
 pub fn trials() -> Vec<Trial> {
-    trials![
+    let mut trials = trials![
         a_quiet_day,
         a_loss,
         a_refusal_is_no_loss,
@@ -31,7 +33,9 @@ pub fn trials() -> Vec<Trial> {
         refused_and_delivered,
         never_sent,
         misbehaviour,
-    ]
+    ];
+    trials.extend(rooms::trials());
+    trials
 }
 
 /// A book under construction. The accounts are `a` and `b`, with one device each.
@@ -100,6 +104,7 @@ impl Writer {
         let what = What::Received {
             id: id.to_owned(),
             from: "a".to_owned(),
+            room: None,
             stanza_id: Some(stanza_id.to_owned()),
             delayed: false,
         };

@@ -1,21 +1,32 @@
 //! What must hold of the logs of all clients, whatever happened to the server and to them. A pure
 //! function of the book; `hand_made.rs` shows for each law a book that breaks it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
-use super::book::{Entry, What};
+use super::book::Entry;
+
+mod index;
+mod rooms;
+
+use index::{Index, Reception, account};
 
 /// A law.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Law {
-    /// What is acknowledged comes, or is answered with an error.
+    /// What is acknowledged comes, or is answered with an error. What was said in a room comes to
+    /// every member, and when all are there nobody is without it.
     Kept,
     /// A message comes once. It may come again, under the same stanza id, to a client that lost
     /// its session in a crash, or gave it up: the server cannot know of its acknowledgement.
     Once,
-    /// What one account sends to another comes first in the order of sending.
+    /// What one account sends to another, or to a room, comes first in the order of sending.
     Ordered,
+    /// All members of a room see the same order: a message has one stanza id for all of them, and
+    /// stanza ids grow.
+    Agreed,
+    /// Who resumes is in its rooms still: nobody is told that it went, and what it says is taken.
+    Stayed,
     /// After an orderly restart, and after a mere break, at least 99 % of those who try resume.
     Resumed,
     /// What was answered with an error does not come.
@@ -61,6 +72,10 @@ pub struct Verdict {
     pub refused: usize,
     /// Messages that came.
     pub came: usize,
+    /// Messages to rooms that were acknowledged, and how often one came.
+    pub said: usize,
+    /// See above.
+    pub heard: usize,
     /// How often one came again, as the law permits.
     pub came_again: usize,
     /// Server processes that were killed.
@@ -81,51 +96,6 @@ impl Verdict {
     }
 }
 
-/// One reception of a message.
-struct Reception<'a> {
-    who: &'a str,
-    stanza_id: Option<&'a str>,
-    session: usize,
-    incarnation: u32,
-    at: usize,
-}
-
-/// A session of a device, from `Enabled` to its end.
-#[derive(Default)]
-struct Session {
-    /// The process in which the server last showed that it has the session.
-    seen: u32,
-    /// Where the server certainly read an acknowledgement of all that came before: place in the
-    /// book, and the process.
-    told: Vec<(usize, u32)>,
-    abandoned: bool,
-}
-
-/// A device while the book is read.
-#[derive(Default)]
-struct Device {
-    incarnation: u32,
-    session: Option<usize>,
-}
-
-/// The book, sorted by what the laws ask for.
-#[derive(Default)]
-struct Index<'a> {
-    entries: &'a [Entry],
-    killed: BTreeSet<u32>,
-    sent: Vec<(&'a str, &'a str, &'a str)>,
-    acknowledged: BTreeMap<&'a str, usize>,
-    refused: BTreeMap<&'a str, usize>,
-    /// By account and id.
-    received: BTreeMap<(&'a str, &'a str), Vec<Reception<'a>>>,
-    /// First receptions, in order: recipient, sender, id.
-    first: Vec<(&'a str, &'a str, &'a str)>,
-    sessions: Vec<Session>,
-    /// Process in which the session was seen last, process of the attempt, outcome.
-    attempts: Vec<(u32, u32, bool)>,
-    misbehaved: Vec<String>,
-}
-
 /// Checks all laws.
 pub fn check(entries: &[Entry]) -> Verdict {
     let index = Index::of(entries);
@@ -135,6 +105,8 @@ pub fn check(entries: &[Entry]) -> Verdict {
         refused: index.refused.len(),
         came: index.received.len(),
         kills: index.killed.len(),
+        said: index.said_and_kept(),
+        heard: index.said.len(),
         ..Verdict::default()
     };
     index.kept(&mut verdict);
@@ -142,120 +114,24 @@ pub fn check(entries: &[Entry]) -> Verdict {
     index.ordered(&mut verdict);
     index.resumed(&mut verdict);
     index.honest(&mut verdict);
+    index.agreed(&mut verdict);
+    index.stayed(&mut verdict);
     for text in &index.misbehaved {
         verdict.add(Law::Spoken, text.clone(), String::new);
     }
     verdict
 }
 
-fn account(device: &str) -> &str {
-    device.split('/').next().unwrap_or(device)
-}
-
-impl<'a> Index<'a> {
-    fn of(entries: &'a [Entry]) -> Index<'a> {
-        let mut index = Index {
-            entries,
-            ..Index::default()
-        };
-        let mut devices = HashMap::<&str, Device>::new();
-        for (at, entry) in entries.iter().enumerate() {
-            match entry {
-                Entry::Ended {
-                    incarnation,
-                    killed,
-                } => {
-                    if *killed {
-                        index.killed.insert(*incarnation);
-                    }
-                }
-                Entry::Client { who, what } => {
-                    let device = devices.entry(who).or_default();
-                    index.session(at, device, what);
-                    index.message(at, who, device, what);
-                }
-            }
-        }
-        index
-    }
-
-    fn session(&mut self, at: usize, device: &mut Device, what: &What) {
-        let incarnation = device.incarnation;
-        let current = device
-            .session
-            .and_then(|session| self.sessions.get_mut(session));
-        match (what, current) {
-            (What::Connected(new), _) => device.incarnation = *new,
-            (What::Enabled, _) => {
-                device.session = Some(self.sessions.len());
-                self.sessions.push(Session {
-                    seen: incarnation,
-                    ..Session::default()
-                });
-            }
-            (What::Resumed, Some(session)) => {
-                self.attempts.push((session.seen, incarnation, true));
-                session.seen = incarnation;
-                session.told.push((at, incarnation));
-            }
-            (What::NotResumed, Some(session)) => {
-                self.attempts.push((session.seen, incarnation, false));
-                device.session = None;
-            }
-            (What::Closed, Some(session)) => {
-                session.told.push((at, incarnation));
-                device.session = None;
-            }
-            (What::Abandoned, Some(session)) => {
-                session.abandoned = true;
-                device.session = None;
-            }
-            _ => {}
-        }
-    }
-
-    fn message(&mut self, at: usize, who: &'a str, device: &Device, what: &'a What) {
-        match what {
-            What::Sent { id, to } => self.sent.push((id, account(who), to)),
-            What::Acknowledged(id) => {
-                self.acknowledged.entry(id).or_insert(at);
-            }
-            What::Refused { id, .. } => {
-                self.refused.entry(id).or_insert(at);
-            }
-            What::Received {
-                id,
-                from,
-                stanza_id,
-                ..
-            } => {
-                let Some(session) = device.session else {
-                    self.misbehaved
-                        .push(format!("{who} got {id} without a session"));
-                    return;
-                };
-                let all = self.received.entry((account(who), id)).or_default();
-                if all.is_empty() {
-                    self.first.push((account(who), from, id));
-                }
-                all.push(Reception {
-                    who,
-                    stanza_id: stanza_id.as_deref(),
-                    session,
-                    incarnation: device.incarnation,
-                    at,
-                });
-            }
-            What::Misbehaved(text) => self.misbehaved.push(format!("{who}: {text}")),
-            _ => {}
-        }
-    }
-
+impl Index<'_> {
     fn kept(&self, verdict: &mut Verdict) {
         for (id, _, to) in &self.sent {
-            let is_owed = self.acknowledged.contains_key(id) && !self.refused.contains_key(id);
-            if is_owed && !self.received.contains_key(&(*to, *id)) {
-                verdict.add(Law::Kept, format!("{id} never came"), || self.trail(id));
+            if !self.acknowledged.contains_key(id) || self.refused.contains_key(id) {
+                continue;
+            }
+            match self.circles.get(to) {
+                None if self.received.contains_key(&(*to, *id)) => {}
+                None => verdict.add(Law::Kept, format!("{id} never came"), || self.trail(id)),
+                Some(members) => self.kept_for_all(id, members, verdict),
             }
         }
     }
@@ -312,14 +188,14 @@ impl<'a> Index<'a> {
             .enumerate()
             .map(|(place, (id, ..))| (*id, place))
             .collect();
-        let mut last = HashMap::<(&str, &str), (usize, &str)>::new();
-        for (to, from, id) in &self.first {
+        let mut last = HashMap::<(&str, &str, &str), (usize, &str)>::new();
+        for (to, room, from, id) in &self.first {
             let Some(place) = place.get(id) else {
                 let text = format!("{id} came and was never sent");
                 verdict.add(Law::Spoken, text, || self.trail(id));
                 continue;
             };
-            if let Some((before, other)) = last.insert((to, from), (*place, id))
+            if let Some((before, other)) = last.insert((to, room, from), (*place, id))
                 && before > *place
             {
                 let text = format!("{id} was sent before {other} and came behind it");
@@ -364,12 +240,19 @@ impl<'a> Index<'a> {
 
     /// All that the book says of a message, between what happened to the server and to the two.
     fn trail(&self, id: &str) -> String {
+        self.trail_for(id, "")
+    }
+
+    /// The same for one more account.
+    fn trail_for(&self, id: &str, other: &str) -> String {
         let sent = self.sent.iter().filter(|(sent, ..)| *sent == id);
-        let concerned: BTreeSet<&str> = sent.flat_map(|(_, from, to)| [*from, *to]).collect();
+        let two = sent.flat_map(|(_, from, to)| [*from, *to]);
+        let concerned: BTreeSet<&str> = two.chain([other]).collect();
         let mut trail = String::new();
         for (at, entry) in self.entries.iter().enumerate() {
             let is_shown = match entry {
-                Entry::Ended { .. } => true,
+                Entry::Ended { .. } | Entry::Gathered => true,
+                Entry::Circle { .. } => false,
                 Entry::Client { who, what } => {
                     what.message() == Some(id)
                         || (what.message().is_none() && concerned.contains(account(who)))

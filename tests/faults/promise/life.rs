@@ -26,6 +26,8 @@ const SIP: usize = 16;
 const SIP_PAUSE: Duration = Duration::from_millis(10);
 /// Messages without an acknowledgement beyond which nobody goes on talking.
 const MOST_OPEN: usize = 40;
+/// Of a hundred words of who is in rooms, so many are said there.
+const IN_ROOMS: usize = 30;
 
 /// How a client behaves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -245,7 +247,12 @@ impl Life {
     }
 
     fn say_something(&mut self) {
-        let to = self.friends[self.dice.below(self.friends.len())].clone();
+        let rooms = self.person.inside();
+        let to = if !rooms.is_empty() && self.dice.chance(IN_ROOMS) {
+            rooms[self.dice.below(rooms.len())].clone()
+        } else {
+            self.friends[self.dice.below(self.friends.len())].clone()
+        };
         match self.dice.below(20) {
             0 => self.person.type_to(&to),
             1 => self.person.ping("whim"),

@@ -7,6 +7,7 @@
 //! shown by books made by hand (`hand_made.rs`) and by servers that lie (`liar.rs`, `controls.rs`).
 
 mod book;
+pub mod circles;
 mod controls;
 mod dice;
 mod fleet;
@@ -17,7 +18,7 @@ mod liar;
 mod life;
 mod person;
 mod plan;
-mod run;
+pub mod run;
 
 use libtest_mimic::Trial;
 

@@ -13,6 +13,9 @@ use crate::harness::sasl::Scram;
 use crate::harness::xml::{CLIENT, Event, PING, SM, STREAM, StreamReader, show};
 
 mod negotiation;
+mod rooms;
+
+use rooms::{Rooms, stanza_id};
 
 const STANZA_ID: &str = "urn:xmpp:sid:0";
 const DELAY: &str = "urn:xmpp:delay";
@@ -46,8 +49,9 @@ enum Phase {
 /// A stanza that the server has not acknowledged.
 struct Unacknowledged {
     text: String,
-    /// The id of a message: only those are sent again in another session.
-    message: Option<String>,
+    /// The id of a message, and the account or room that it is for: only those are sent again in
+    /// another session.
+    message: Option<(String, String)>,
 }
 
 /// One client of one account.
@@ -73,7 +77,8 @@ pub struct Person {
     acknowledged: u32,
     unacknowledged: VecDeque<Unacknowledged>,
     /// Messages of a lost session that go first in the next.
-    again: VecDeque<(String, String)>,
+    again: VecDeque<(String, String, String)>,
+    rooms: Rooms,
     /// Stanzas that came in this session.
     handled: u32,
     messages: usize,
@@ -98,6 +103,7 @@ impl Person {
             acknowledged: 0,
             unacknowledged: VecDeque::new(),
             again: VecDeque::new(),
+            rooms: Rooms::default(),
             handled: 0,
             messages: 0,
         }
@@ -157,35 +163,36 @@ impl Person {
     fn give_up_session(&mut self) {
         self.stream = None;
         self.acknowledged = 0;
-        let messages = self
-            .unacknowledged
-            .drain(..)
-            .filter_map(|stanza| Some((stanza.message?, stanza.text)));
+        let messages = self.unacknowledged.drain(..).filter_map(|stanza| {
+            let (id, to) = stanza.message?;
+            Some((id, to, stanza.text))
+        });
         // What was to be sent again and was not yet is newer.
         let newer = mem::take(&mut self.again);
         self.again = messages.chain(newer).collect();
+        self.forget_rooms();
     }
 
-    /// Sends a message.
+    /// Sends a message to an account, or to a room that it is in.
     pub fn write_to(&mut self, to: &str, filler: usize) {
         self.messages += 1;
         let id = format!("{}-{}-{to}", self.user, self.messages);
+        let (address, kind) = self.address(to);
+        let filler = "x".repeat(filler);
         let text = format!(
-            "<message to='{to}@{}' type='chat' id='{id}'><body>{id} {}</body>\
-             <origin-id xmlns='{STANZA_ID}' id='{id}'/></message>",
-            self.domain,
-            "x".repeat(filler)
+            "<message to='{address}' type='{kind}' id='{id}'><body>{id} {filler}</body>\
+             <origin-id xmlns='{STANZA_ID}' id='{id}'/></message>"
         );
         self.log(What::Sent {
             id: id.clone(),
             to: to.to_owned(),
         });
-        self.send_message(id, text);
+        self.send_message(id, to.to_owned(), text);
     }
 
-    fn send_message(&mut self, id: String, text: String) {
+    fn send_message(&mut self, id: String, to: String, text: String) {
         self.put(&text);
-        let message = Some(id);
+        let message = Some((id, to));
         self.unacknowledged
             .push_back(Unacknowledged { text, message });
     }
@@ -201,10 +208,10 @@ impl Person {
 
     /// Tells somebody that it is typing.
     pub fn type_to(&mut self, to: &str) {
+        let (address, kind) = self.address(to);
         let text = format!(
-            "<message to='{to}@{}' type='chat'>\
-             <composing xmlns='http://jabber.org/protocol/chatstates'/></message>",
-            self.domain
+            "<message to='{address}' type='{kind}'>\
+             <composing xmlns='http://jabber.org/protocol/chatstates'/></message>"
         );
         self.send_other(&text);
     }
@@ -229,6 +236,7 @@ impl Person {
 
     /// Says good-bye.
     pub fn close(&mut self) {
+        self.log(What::Leaving);
         self.acknowledge();
         self.put("</stream:stream>");
         self.phase = Phase::End;
@@ -302,7 +310,7 @@ impl Person {
         }
         self.acknowledged = h;
         let newly: Vec<Unacknowledged> = self.unacknowledged.drain(..newly).collect();
-        for id in newly.into_iter().filter_map(|stanza| stanza.message) {
+        for (id, _) in newly.into_iter().filter_map(|stanza| stanza.message) {
             self.log(What::Acknowledged(id));
         }
     }
@@ -328,7 +336,8 @@ impl Person {
         }
         self.handled = self.handled.wrapping_add(1);
         match element.name() {
-            "message" => self.message(element),
+            "message" if !self.heard(element) => self.message(element),
+            "presence" => self.presence(element),
             "iq" => self.iq(element),
             _ => {}
         }
@@ -364,21 +373,19 @@ impl Person {
             });
             // Its user was told, and will decide: it does not go out again by itself.
             for stanza in &mut self.unacknowledged {
-                stanza.message.take_if(|known| known == id);
+                stanza.message.take_if(|(known, _)| known == id);
             }
-            self.again.retain(|(known, _)| known != id);
+            self.again.retain(|(known, ..)| known != id);
             return;
         }
         let own = format!("{}@{}", self.user, self.domain);
-        let stanza_id = message
-            .children()
-            .find(|child| child.is("stanza-id", STANZA_ID) && child.attr("by") == Some(&own));
         self.took_one = true;
         let from = message.attr("from").unwrap_or_default();
         self.log(What::Received {
             id: id.to_owned(),
             from: from.split('@').next().unwrap_or_default().to_owned(),
-            stanza_id: stanza_id.and_then(|stanza_id| stanza_id.attr("id").map(str::to_owned)),
+            room: None,
+            stanza_id: stanza_id(message, &own),
             delayed: message.has_child("delay", DELAY),
         });
     }

@@ -12,6 +12,8 @@ use crate::harness::Outcome;
 pub struct Size {
     /// Clients.
     pub clients: usize,
+    /// Rooms for circles of them.
+    pub rooms: usize,
     /// How often the server is killed or restarted.
     pub rounds: usize,
 }
@@ -22,6 +24,8 @@ pub struct Plan {
     pub seed: u64,
     /// Clients.
     pub clients: usize,
+    /// Rooms.
+    pub rooms: usize,
     /// What happens, in order.
     pub rounds: Vec<Round>,
 }
@@ -57,9 +61,11 @@ impl Plan {
         let clock = SystemTime::now().duration_since(UNIX_EPOCH)?;
         let seed = variable("WAXWING_FAULTS_SEED")?.unwrap_or(u64::from(clock.subsec_micros()));
         let clients = variable("WAXWING_FAULTS_CLIENTS")?.unwrap_or(size.clients as u64);
+        let rooms = variable("WAXWING_FAULTS_ROOMS")?.unwrap_or(size.rooms as u64);
         let rounds = variable("WAXWING_FAULTS_ROUNDS")?.unwrap_or(size.rounds as u64);
         let size = Size {
             clients: usize::try_from(clients)?,
+            rooms: usize::try_from(rooms)?,
             rounds: usize::try_from(rounds)?,
         };
         Ok(Plan::of(seed, size, faults))
@@ -84,6 +90,7 @@ impl Plan {
         Plan {
             seed,
             clients: size.clients,
+            rooms: size.rooms,
             rounds: rounds.collect(),
         }
     }
@@ -91,10 +98,11 @@ impl Plan {
     /// The command that repeats it.
     pub fn command(&self, trial: &str) -> String {
         format!(
-            "WAXWING_FAULTS_SEED={} WAXWING_FAULTS_CLIENTS={} WAXWING_FAULTS_ROUNDS={} \
-             cargo test --test scenarios -- --include-ignored --exact {trial}",
+            "WAXWING_FAULTS_SEED={} WAXWING_FAULTS_CLIENTS={} WAXWING_FAULTS_ROOMS={} \
+             WAXWING_FAULTS_ROUNDS={} cargo test --test scenarios -- --include-ignored --exact {trial}",
             self.seed,
             self.clients,
+            self.rooms,
             self.rounds.len()
         )
     }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use libtest_mimic::Trial;
 
 use super::book::Book;
+use super::circles::{self, Circle};
 use super::dice::Dice;
 use super::fleet::Fleet;
 use super::laws::{Verdict, check};
@@ -38,24 +39,36 @@ const ALL: [Fault; 4] = [
 ];
 
 pub fn trials() -> Vec<Trial> {
-    let mut trials = vec![trial("the_promise_is_kept", 60, 11, &PROCESS)];
+    let mut trials = vec![trial("the_promise_is_kept", (60, 5, 11), &PROCESS)];
     let mut faults: &[Fault] = &ALL;
     if Disk::can_be_mounted() {
-        trials.push(trial("the_promise_is_kept_on_a_full_disk", 12, 5, &DISK));
+        trials.push(trial(
+            "the_promise_is_kept_on_a_full_disk",
+            (12, 2, 5),
+            &DISK,
+        ));
     } else {
         eprintln!("faults::promise: no full disk, this user may not mount a file system");
         faults = &PROCESS;
     }
     // Minutes, for a night or a release.
-    trials.push(trial("the_promise_is_kept_for_long", 240, 48, faults).with_ignored_flag(true));
+    trials
+        .push(trial("the_promise_is_kept_for_long", (240, 20, 48), faults).with_ignored_flag(true));
     trials
 }
 
-fn trial(name: &str, clients: usize, rounds: usize, faults: &'static [Fault]) -> Trial {
+/// A run with so many clients, rooms and rounds.
+fn trial(name: &str, size: (usize, usize, usize), faults: &'static [Fault]) -> Trial {
     let name = format!("promise::{name}");
     let trial = name.clone();
     Trial::test(name, move || {
-        let plan = Plan::from_environment(Size { clients, rounds }, faults)?;
+        let (clients, rooms, rounds) = size;
+        let size = Size {
+            clients,
+            rooms,
+            rounds,
+        };
+        let plan = Plan::from_environment(size, faults)?;
         Ok(run(&trial, &plan)?)
     })
 }
@@ -86,7 +99,8 @@ fn run(name: &str, plan: &Plan) -> Outcome {
 }
 
 fn carry_out(plan: &Plan, options: &ServerOptions) -> Outcome<Verdict> {
-    let mut stage = Stage::start(plan.clients, &Dice::new(plan.seed), options, None)?;
+    let dice = Dice::new(plan.seed);
+    let mut stage = Stage::start(plan.clients, plan.rooms, &dice, options, None)?;
     stage.fleet.talk(true);
     for round in &plan.rounds {
         stage.fleet.roles(&round.roles);
@@ -136,25 +150,34 @@ pub struct Stage {
     incarnation: u32,
     dice: Dice,
     size: usize,
+    circles: Vec<Circle>,
 }
 
 impl Stage {
-    /// Waits until all are online.
+    /// Makes the rooms, and waits until all are online.
     pub fn start(
         size: usize,
+        rooms: usize,
         dice: &Dice,
         options: &ServerOptions,
         lie: Option<Lie>,
     ) -> Outcome<Stage> {
         let book = Arc::new(Book::default());
+        let server = Server::start(options)?;
+        let circles = circles::of_people(rooms, size, &mut dice.of(usize::MAX - 2));
+        for circle in &circles {
+            circle.create(&server.target()?)?;
+            book.circle(&circle.room, &circle.members);
+        }
         let stage = Stage {
-            fleet: Fleet::start(size, dice, &book)?,
+            fleet: Fleet::start(size, &circles, dice, &book)?,
             book,
             proxy: lie.map(Proxy::start).transpose()?,
-            server: Server::start(options)?,
+            server,
             incarnation: 1,
             dice: dice.clone(),
             size,
+            circles,
         };
         stage.fleet.server(Some((stage.address()?, 1)));
         stage.settle()?;
@@ -254,9 +277,10 @@ impl Stage {
         ensure!(back, "not everybody came back: {}", self.state());
         // What is lost never comes: that is for the laws to say.
         self.book.wait(PATIENCE / 4, |tally| tally.owed == 0);
+        self.book.gathered();
         let server = (self.address()?, self.incarnation);
         self.fleet.leave()?;
-        let visitors = Fleet::visitors(size, &self.dice, &self.book)?;
+        let visitors = Fleet::visitors(size, &self.circles, &self.dice, &self.book)?;
         visitors.server(Some(server));
         let came = self
             .book
@@ -311,13 +335,16 @@ pub fn list(verdict: &Verdict) -> String {
 
 fn summary(verdict: &Verdict) -> String {
     format!(
-        "{} sent, {} acknowledged, {} refused, {} came, {} came again; {} kills; resumed after \
+        "{} sent, {} acknowledged, {} refused, {} came, {} came again; {} said in rooms, heard \
+         {} times; {} kills; resumed after \
          restarts {}/{}, after breaks {}/{}",
         verdict.sent,
         verdict.acknowledged,
         verdict.refused,
         verdict.came,
         verdict.came_again,
+        verdict.said,
+        verdict.heard,
         verdict.kills,
         verdict.restarts.went_well,
         verdict.restarts.tried,

@@ -32,7 +32,13 @@ impl Cursors {
     }
 
     /// These are the members; a new one begins at `newest`, and who is none any more is forgotten.
-    pub(super) fn follow<'a>(&mut self, members: impl Iterator<Item = &'a Jid>, newest: i64) {
+    /// Returns the new ones.
+    pub(super) fn follow<'a>(
+        &mut self,
+        members: impl Iterator<Item = &'a Jid>,
+        newest: i64,
+    ) -> Vec<Jid> {
+        let mut new = Vec::new();
         let members: BTreeSet<&Jid> = members.collect();
         self.members.retain(|jid, _| members.contains(jid));
         for member in members {
@@ -40,8 +46,10 @@ impl Cursors {
                 let own = BTreeMap::from([("".into(), newest)]);
                 self.members.insert(member.clone(), own);
                 self.moved.insert((member.clone(), "".into()));
+                new.push(member.clone());
             }
         }
+        new
     }
 
     /// Where a device of a user begins: where it was, else where its user stands. `None`: the room
@@ -94,6 +102,13 @@ impl Cursors {
         };
         moved.into_iter().filter_map(cursor).collect()
     }
+
+    /// These could not be written: they count as moved still.
+    pub(super) fn not_written(&mut self, cursors: Vec<Cursor>) {
+        let moved = cursors.into_iter();
+        self.moved
+            .extend(moved.map(|cursor| (cursor.jid, cursor.device.into())));
+    }
 }
 
 #[cfg(test)]
@@ -108,7 +123,9 @@ mod tests {
     fn a_device_begins_where_it_was_and_a_new_one_where_its_user_stands() {
         let (alice, phone) = (jid("alice@x"), Some("phone"));
         let mut cursors = Cursors::default();
-        cursors.follow([&alice].into_iter(), 10);
+        let new = cursors.follow([&alice].into_iter(), 10);
+        assert_eq!(new, [alice.clone()]);
+        assert!(cursors.follow([&alice].into_iter(), 11).is_empty());
         assert_eq!(cursors.of(&jid("alice@x/phone"), phone), Some(10));
         assert_eq!(cursors.of(&jid("bob@x"), None), None);
         cursors.advance(&jid("alice@x/phone"), phone, 20);
@@ -137,6 +154,9 @@ mod tests {
         );
         assert_eq!(moved.len(), 2);
         assert!(cursors.take_moved(Timestamp(7)).is_empty());
+        cursors.not_written(moved.clone());
+        cursors.advance(&alice, Some("a"), 4);
+        assert_eq!(cursors.take_moved(Timestamp(8)).len(), 2);
         // Who comes back begins anew.
         cursors.follow([&alice, &bob].into_iter(), 9);
         assert_eq!(cursors.own(&bob), Some(9));

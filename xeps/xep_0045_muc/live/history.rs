@@ -13,9 +13,8 @@ use super::Live;
 use crate::xep_0045_muc::effect::History;
 
 impl Live {
-    /// Finds where the log begins for a session that has just entered, after which it is given it.
-    /// A member of a members-only room begins where its device has acknowledged, whatever it wishes:
-    /// nothing may be left out. It may see more.
+    /// Finds where the log begins for a session that has just entered, after which it is given it:
+    /// at what it is owed, whatever it wishes, or earlier.
     pub async fn begin(
         &self,
         exchange: &Arc<Exchange>,
@@ -36,17 +35,16 @@ impl Live {
         let since = since(wish, exchange.now());
         let shown = fitting(&latest, wish.max_chars, since);
         let mut inner = self.inner.lock();
-        let owed = inner.cursors.of(&session.jid, session.device_key());
-        let newest = inner.newest;
         let Some(seat) = inner.seats.get_mut(&session.reference.id) else {
             return Ok(());
         };
-        let shown = shown.map_or(newest, |first| first - 1);
-        let after = owed.map_or(shown, |owed| owed.min(shown));
-        seat.reposition(|position| {
-            *position = Position::at(after);
-            position.begin([], true);
-        });
+        let before = |first: &i64| *first <= seat.position.handed();
+        if let Some(first) = shown.filter(before) {
+            seat.reposition(|position| {
+                *position = Position::at(first - 1);
+                position.begin([], true);
+            });
+        }
         Ok(())
     }
 }

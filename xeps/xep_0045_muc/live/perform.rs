@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use waxwing_core::Exchange;
+use waxwing_core::clock::Timestamp;
 use waxwing_core::db::{DbError, Statement};
 use waxwing_core::exchange::{Receipt, Sender};
 use waxwing_core::mailbox_store::Mailbox;
@@ -80,14 +81,30 @@ impl Live {
             self.note(inner);
         }
         if !statements.is_empty() {
-            inner.follow_members();
-            // Who becomes a member is owed what is said from then on, whatever happens next.
-            statements.extend(self.moved(inner, exchange.now()));
+            let new = inner.follow_members();
+            if !outcome.is_destroyed {
+                // With the change itself: a member that a crash left without a cursor would begin
+                // where the log ends, and be owed nothing of what was said before.
+                let (newest, now) = (inner.newest, exchange.now());
+                let begins = new.into_iter().map(|jid| self.begins(jid, newest, now));
+                statements.extend(begins);
+            }
             self.note(inner);
             // Queued under the lock, so that the last of two changes is written last.
             outcome.written.push(exchange.database.submit(statements));
         }
         outcome
+    }
+
+    /// Where a new member begins, as it is written.
+    fn begins(&self, jid: Jid, newest: i64, now: Timestamp) -> Statement {
+        let cursor = store::Cursor {
+            jid,
+            device: String::new(),
+            cursor: newest,
+            seen_at: now,
+        };
+        store::set_cursor(self.id, &cursor)
     }
 
     fn statements(&self, change: &Change) -> Vec<Statement> {
@@ -100,13 +117,15 @@ impl Live {
         store::statements(self.id, local, change)
     }
 
-    /// A session is in the room: what it is owed of the past is looked up later, and until then
-    /// nothing is handed to it.
+    /// A session is in the room: from here on it is owed all that is said, and a member also what its
+    /// device has not acknowledged. What it wishes to see beyond that is looked up later.
     fn enter(self: &Arc<Self>, inner: &mut Inner, act: Act<'_>, entered: &Entered) {
         let Some(session) = act.session.filter(|session| session.jid == entered.session) else {
             return;
         };
-        inner.seat(self, session, Position::default(), true);
+        let owed = inner.cursors.of(&session.jid, session.device_key());
+        let after = owed.map_or(inner.newest, |owed| owed.min(inner.newest));
+        inner.seat(self, session, Position::at(after), true);
     }
 }
 

@@ -86,7 +86,12 @@ impl MultiUserChat {
     pub(super) async fn write_down(&self, exchange: &Arc<Exchange>) -> Result<(), DbError> {
         let mut statements = Vec::new();
         for live in self.all() {
-            statements.extend(live.take_moved(exchange.now()));
+            let moved = live.take_moved(exchange.now());
+            statements.extend(
+                moved
+                    .iter()
+                    .map(|cursor| store::set_cursor(live.id(), cursor)),
+            );
             let inner = live.lock();
             let asleep = inner
                 .sessions()
@@ -111,12 +116,12 @@ impl MultiUserChat {
 
     /// Once a second.
     pub(super) async fn look_after(&self, exchange: &Arc<Exchange>) {
-        let mut statements = Vec::new();
+        let mut moved = Vec::new();
         for jid in self.todo.take() {
             let Some(live) = self.get(jid.as_str()) else {
                 continue;
             };
-            statements.extend(live.take_moved(exchange.now()));
+            moved.push((Arc::clone(&live), live.take_moved(exchange.now())));
             if live.lock().room.is_destroyed() {
                 self.forget(&live);
                 if let Err(error) = exchange.mailbox.remove_account(live.id()).await {
@@ -124,9 +129,7 @@ impl MultiUserChat {
                 }
             }
         }
-        if !statements.is_empty() {
-            exchange.write_behind(statements, "how far members have read could not be written");
-        }
+        write_moved(exchange, moved);
         if let Err(error) = self.call_arrived(exchange).await {
             tracing::error!(%error, "members could not be told of their rooms");
         }
@@ -234,6 +237,29 @@ impl MultiUserChat {
         }
         store::remove_user(jid)
     }
+}
+
+/// Writes how far members have read. What a full disk refuses is tried again: else a device that came
+/// back would be given what it has acknowledged.
+fn write_moved(exchange: &Exchange, moved: Vec<(Arc<Live>, Vec<store::Cursor>)>) {
+    let of_room = |(live, cursors): &(Arc<Live>, Vec<store::Cursor>)| {
+        let id = live.id();
+        let statement = |cursor| store::set_cursor(id, cursor);
+        cursors.iter().map(statement).collect::<Vec<Statement>>()
+    };
+    let statements: Vec<Statement> = moved.iter().flat_map(of_room).collect();
+    if statements.is_empty() {
+        return;
+    }
+    let written = exchange.database.submit(statements);
+    exchange.do_later(async move {
+        if let Err(error) = written.await {
+            tracing::error!(%error, "how far members have read could not be written");
+            for (live, cursors) in moved {
+                live.not_written(cursors);
+            }
+        }
+    });
 }
 
 /// The moment that says: never.

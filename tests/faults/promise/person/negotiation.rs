@@ -155,8 +155,13 @@ impl Person {
         self.acknowledged = 0;
         self.log(What::Enabled);
         self.send_other("<presence/>");
-        for (id, text) in mem::take(&mut self.again) {
-            self.send_message(id, text);
+        self.enter_rooms();
+        for (id, to, text) in mem::take(&mut self.again) {
+            if self.can_write_to(&to) {
+                self.send_message(id, to, text);
+            } else {
+                self.again.push_back((id, to, text));
+            }
         }
         self.ask();
         self.ping(DRAINED);
