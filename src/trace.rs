@@ -6,7 +6,9 @@ use std::borrow::Cow;
 use waxwing_core::Exchange;
 use waxwing_core::clock::Timestamp;
 use waxwing_core::db::DbError;
+use waxwing_core::feed::is_feed;
 use waxwing_core::mailbox_store::{Filter, Flags, OwnedRow, StoredRow, peer_hash};
+use waxwing_xeps::xep_0045_muc::store;
 use waxwing_xeps::xep_0359_stanza_ids::{archive_id, parse_archive_id};
 use waxwing_xmpp::dom::escape_attr;
 use waxwing_xmpp::stanza::Children;
@@ -99,7 +101,12 @@ async fn way(exchange: &Exchange, owned: &OwnedRow) -> Result<Vec<String>, DbErr
         lines.push("  its row cannot be read".to_owned());
         return Ok(lines);
     };
-    let to = stanza.to().unwrap_or_default();
+    let from = stanza.from().unwrap_or_default();
+    let to = match stanza.to() {
+        // What a room has said is from the room, and for everybody in it.
+        None if is_feed(owned.recipient) => from.split('/').next().unwrap_or_default().into(),
+        to => to.unwrap_or_default(),
+    };
     let received = row_time(row.id);
     lines.push(format!(
         "  received {} from {} for {to}",
@@ -117,10 +124,15 @@ async fn way(exchange: &Exchange, owned: &OwnedRow) -> Result<Vec<String>, DbErr
     let Some((to, from)) = peers else {
         return Ok(lines);
     };
-    lines.push(format!("  stored {}", places(row.flags, &to, &from)));
-    lines.extend(written(exchange, owned, &to));
-    lines.extend(delivered(exchange, owned).await?);
-    lines.extend(answered(exchange, owned, &stanza, &to, &from).await?);
+    if is_feed(owned.recipient) {
+        lines.push(format!("  stored in the log of {to}"));
+        lines.extend(read(exchange, owned).await?);
+    } else {
+        lines.push(format!("  stored {}", places(row.flags, &to, &from)));
+        lines.extend(written(exchange, owned, &to));
+        lines.extend(delivered(exchange, owned).await?);
+        lines.extend(answered(exchange, owned, &stanza, &to, &from).await?);
+    }
     let days = exchange.settings.load().retention_days;
     let end = received.days_after(days).to_xep_0082();
     lines.push(format!("  expires {end}"));
@@ -129,6 +141,20 @@ async fn way(exchange: &Exchange, owned: &OwnedRow) -> Result<Vec<String>, DbErr
 
 fn row_time(row: i64) -> Timestamp {
     Timestamp(waxwing_core::mailbox_store::time_of(row))
+}
+
+/// What the members of a members-only room have acknowledged.
+async fn read(exchange: &Exchange, owned: &OwnedRow) -> Result<Vec<String>, DbError> {
+    let cursors = store::cursors(&exchange.database, owned.recipient).await?;
+    let members = cursors.iter().filter(|cursor| cursor.device.is_empty());
+    let line = |member: &store::Cursor| {
+        if member.cursor >= owned.row.id {
+            format!("  {} has it, or was no member before", member.jid)
+        } else {
+            format!("  waits for {}", member.jid)
+        }
+    };
+    Ok(members.map(line).collect())
 }
 
 /// Where a row shows.
