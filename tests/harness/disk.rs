@@ -54,7 +54,7 @@ impl Disk {
         *IT_CAN.get_or_init(try_it)
     }
 
-    /// The same command on this disk.
+    /// The same command on this disk, with its environment.
     pub fn run_on(&self, command: &Command) -> Command {
         let mut inside = Command::new("nsenter");
         inside
@@ -62,6 +62,12 @@ impl Disk {
             .arg(command.get_program())
             .args(command.get_args())
             .stdin(Stdio::null());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => inside.env(name, value),
+                None => inside.env_remove(name),
+            };
+        }
         inside
     }
 

@@ -60,6 +60,19 @@ impl Cursors {
         device.and_then(|key| devices.get(key).copied()).or(own)
     }
 
+    /// The same for a device that enters: it is known from here on. Else another one of its user
+    /// could acknowledge for it, before it has acknowledged anything itself.
+    pub(super) fn begin(&mut self, user: &Jid, device: Option<&str>) -> Option<i64> {
+        let begin = self.of(user, device)?;
+        if let (Some(key), Some(devices)) = (device, self.members.get_mut(user.bare()))
+            && !devices.contains_key(key)
+        {
+            add(devices, key, begin);
+            self.moved.insert((user.to_bare(), key.into()));
+        }
+        Some(begin)
+    }
+
     /// What any device of a member has acknowledged.
     pub(super) fn own(&self, user: &Jid) -> Option<i64> {
         self.of(user, None)
@@ -74,15 +87,7 @@ impl Cursors {
             match devices.get_mut(key) {
                 Some(cursor) if *cursor >= row => continue,
                 Some(cursor) => *cursor = row,
-                None => {
-                    if devices.len() > MAX_DEVICES {
-                        let others = devices.iter().filter(|(key, _)| !key.is_empty());
-                        let last = others.min_by_key(|(_, cursor)| **cursor);
-                        let last = last.map(|(key, _)| key.clone());
-                        last.map(|key| devices.remove(&key));
-                    }
-                    devices.insert(key.into(), row);
-                }
+                None => add(devices, key, row),
             }
             self.moved.insert((user.to_bare(), key.into()));
         }
@@ -111,6 +116,17 @@ impl Cursors {
     }
 }
 
+/// Enters a device of a member, within the bound.
+fn add(devices: &mut BTreeMap<Box<str>, i64>, key: &str, row: i64) {
+    if devices.len() > MAX_DEVICES {
+        let others = devices.iter().filter(|(key, _)| !key.is_empty());
+        let last = others.min_by_key(|(_, cursor)| **cursor);
+        let last = last.map(|(key, _)| key.clone());
+        last.map(|key| devices.remove(&key));
+    }
+    devices.insert(key.into(), row);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,6 +151,19 @@ mod tests {
         cursors.advance(&alice, phone, 15);
         assert_eq!(cursors.of(&alice, phone), Some(20));
         assert_eq!(cursors.own(&alice), Some(30));
+    }
+
+    #[test]
+    fn another_device_does_not_acknowledge_for_one_that_has_entered() {
+        let (alice, desk) = (jid("alice@x"), Some("desk"));
+        let mut cursors = Cursors::default();
+        cursors.follow([&alice].into_iter(), 10);
+        assert_eq!(cursors.begin(&alice, desk), Some(10));
+        cursors.advance(&alice, Some("phone"), 20);
+        assert_eq!(cursors.begin(&alice, desk), Some(10));
+        assert_eq!(cursors.begin(&alice, None), Some(20));
+        assert_eq!(cursors.begin(&jid("bob@x"), desk), None);
+        assert_eq!(cursors.take_moved(Timestamp(5)).len(), 3);
     }
 
     #[test]

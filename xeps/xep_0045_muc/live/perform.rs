@@ -123,7 +123,8 @@ impl Live {
         let Some(session) = act.session.filter(|session| session.jid == entered.session) else {
             return;
         };
-        let owed = inner.cursors.of(&session.jid, session.device_key());
+        let owed = inner.cursors.begin(&session.jid, session.device_key());
+        self.note(inner);
         let after = owed.map_or(inner.newest, |owed| owed.min(inner.newest));
         inner.seat(self, session, Position::at(after), true);
     }
