@@ -80,7 +80,7 @@ class Gajim(Client):
         with self.log.open("ab") as log:
             self.gajim = self._spawn(
                 ["/usr/bin/python3", "peers/gajim_launcher.py", str(self.home / "profile"),
-                 "-l", ".nbxmpp=INFO"], stdout=log, stderr=subprocess.STDOUT,
+                 "-l", ".nbxmpp=INFO,.nbxmpp.smacks=DEBUG"], stdout=log, stderr=subprocess.STDOUT,
             )
 
     def _call(self, method, *arguments):
@@ -112,6 +112,12 @@ class Gajim(Client):
         self.gajim.kill()
         self.gajim.wait()
         self.gajim = None
+
+    def wait_shown(self):
+        def is_shown():
+            given, _, after = self.log.read_text(errors="replace").rpartition("IN, message")
+            return not given or "Send ack" in after
+        wait_for("Gajim to tell the server what it has", is_shown)
 
     def close(self):
         for process in reversed(self.processes):

@@ -21,7 +21,8 @@ Some know more:
     page AFTER SIZE          result ID BODY..., page COMPLETE LAST
 
 A peer says `sm` when its stream can be resumed: a login after the loss of its
-connection then says `resumed` [MECHANISM]. nbxmpp says `kept ID` before a message
+connection then says `resumed` [MECHANISM]. It says `shown` when it has told the server
+what it has. nbxmpp says `kept ID` before a message
 that has an archive id. xmpp.js says `token` when it is given one (XEP-0484), by
 which it logs in from then on.
 """
@@ -40,10 +41,13 @@ INSTALLED = Path(os.environ.get("INTEROP_INSTALLED", "target/interop"))
 class LineClient(Client):
     """A peer program behind the line protocol."""
 
+    #: Whether it says `shown` although it does not say `sm`.
+    says_shown = False
+
     def __init__(self, user, password, logs):
         super().__init__(user, password, logs)
         self.online, self.mechanism, self.passed, self.pongs = False, None, 0, 0
-        self.resumable, self.resumed = False, False
+        self.resumable, self.resumed, self.unshown = False, False, False
         self.has_token, self.readmitted = False, False
         self.roster, self.requests, self.resources = {}, set(), {}
         self.messages, self.errors = [], []
@@ -96,7 +100,7 @@ class LineClient(Client):
         self.online, self.resumed = True, True
 
     def _on_offline(self):
-        self.online = False
+        self.online, self.unshown = False, False
         self.resources.clear()
 
     def _on_roster(self, jid, subscription):
@@ -114,6 +118,10 @@ class LineClient(Client):
 
     def _on_message(self, jid, delayed, body):
         self.messages.append((jid.partition("/")[0], delayed == "1", body))
+        self.unshown = True
+
+    def _on_shown(self):
+        self.unshown = False
 
     def _on_kept(self, identifier):
         self.kept.append(identifier)
@@ -230,6 +238,10 @@ class LineClient(Client):
         """Waits until it notices that its connection is gone."""
         self._wait("to notice that it is offline", lambda: not self.online)
 
+    def wait_shown(self):
+        if self.resumable or self.says_shown:
+            self._wait("to tell the server what it has", lambda: not self.unshown)
+
     def track(self, jid, identifier, body):
         """Sends a message under that id and asks to be told what becomes of it."""
         self._tell("track", jid, identifier, body)
@@ -316,6 +328,7 @@ class Strophe(LineClient):
     """libstrophe, the C library under Profanity."""
 
     program = "libstrophe"
+    says_shown = True
 
     def command(self):
         return [str(INSTALLED / "strophe_peer")]

@@ -74,6 +74,12 @@ class Profanity(Client):
         self.terminal.kill()
         wait_for("Profanity to be gone", lambda: not self.terminal.running())
 
+    def wait_shown(self):
+        def is_shown():
+            given, _, after = self._trace().rpartition("RECV: <message")
+            return not given or "SENT: <a " in after
+        wait_for("Profanity to tell the server what it has", is_shown)
+
     def close(self):
         if self.terminal:
             self.terminal.close()

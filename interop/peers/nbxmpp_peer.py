@@ -44,6 +44,7 @@ class Peer:
         for name, callback, options in (
             ("message", self.on_message, {}),
             ("presence", self.on_presence, {}),
+            ("r", lambda *_: emit("shown"), {"xmlns": Namespace.STREAM_MGMT, "priority": 60}),
             ("iq", self.on_roster_push, {"typ": "set", "ns": Namespace.ROSTER}),
         ):
             client.register_handler(StanzaHandler(name=name, callback=callback, **options))

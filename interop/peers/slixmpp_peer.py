@@ -28,6 +28,7 @@ class Peer(slixmpp.ClientXMPP):
         self.roster.auto_authorize, self.roster.auto_subscribe = None, False
         for plugin in ("xep_0030", "xep_0184", "xep_0198", "xep_0199", "xep_0203", "xep_0280", "xep_0333"):
             self.register_plugin(plugin)
+        self.tell_of_acknowledgements(self.plugin["xep_0198"])
         self.add_event_handler("session_start", self.on_start)
         self.add_event_handler("session_resumed", lambda _: emit("resumed"))
         self.add_event_handler("sm_enabled", lambda _: emit("sm"))
@@ -44,6 +45,17 @@ class Peer(slixmpp.ClientXMPP):
         self.add_event_handler("marker_displayed", lambda m: emit("read", m["displayed"]["id"]))
         self.add_event_handler("carbon_received", lambda m: self.on_copy("received", m["carbon_received"]))
         self.add_event_handler("carbon_sent", lambda m: self.on_copy("sent", m["carbon_sent"]))
+
+    @staticmethod
+    def tell_of_acknowledgements(management):
+        """Tells whenever the library tells the server what it has."""
+        acknowledge = management.send_ack
+
+        def send_ack():
+            acknowledge()
+            emit("shown")
+
+        management.send_ack = send_ack
 
     async def get_dns_records(self, domain, port=None):
         """Stands in for the SRV records of RFC 6120 section 3.2 and XEP-0368."""

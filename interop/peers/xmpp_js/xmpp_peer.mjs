@@ -85,6 +85,8 @@ xmpp.on("stanza", (stanza) => {
   if (stanza.is("presence")) onPresence(stanza);
   if (stanza.is("message")) onMessage(stanza);
 });
+// The library has answered, or is about to.
+xmpp.on("nonza", (nonza) => nonza.is("r") && emit("shown"));
 xmpp.on("error", (error) => emit("error", error.message));
 // The connection broke, and the stream can be resumed; a client that leaves is offline a moment later.
 xmpp.on("disconnect", () => !isLeaving && emit("offline"));
