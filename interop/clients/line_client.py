@@ -20,6 +20,8 @@ Some know more:
     copies                   copies, then copy received|sent JID BODY
     page AFTER SIZE          result ID BODY..., page COMPLETE LAST
 
+rooms.py has what there is about rooms.
+
 A peer says `sm` when its stream can be resumed: a login after the loss of its
 connection then says `resumed` [MECHANISM]. It says `shown` when it has told the server
 what it has. nbxmpp says `kept ID` before a message
@@ -33,19 +35,21 @@ import threading
 from pathlib import Path
 
 from clients.base import CheckFailed, CheckSkipped, Client, wait_for
+from clients.rooms import Rooms
 
 PEERS = Path(__file__).resolve().parent.parent / "peers"
 INSTALLED = Path(os.environ.get("INTEROP_INSTALLED", "target/interop"))
 
 
-class LineClient(Client):
+class LineClient(Rooms, Client):
     """A peer program behind the line protocol."""
 
     #: Whether it says `shown` although it does not say `sm`.
     says_shown = False
 
     def __init__(self, user, password, logs):
-        super().__init__(user, password, logs)
+        Client.__init__(self, user, password, logs)
+        Rooms.__init__(self)
         self.online, self.mechanism, self.passed, self.pongs = False, None, 0, 0
         self.resumable, self.resumed, self.unshown = False, False, False
         self.has_token, self.readmitted = False, False
@@ -102,6 +106,7 @@ class LineClient(Client):
     def _on_offline(self):
         self.online, self.unshown = False, False
         self.resources.clear()
+        self.invitations.clear()
 
     def _on_roster(self, jid, subscription):
         self.roster[jid] = subscription
@@ -265,12 +270,12 @@ class LineClient(Client):
         if self.copies != copies:
             raise CheckFailed(f"{self.program} has the copies {self.copies}, not {copies}")
 
-    def pages(self, size, after=""):
-        """The archive behind the message with the id `after`, oldest first, in pages of (id, body)."""
+    def pages(self, size, after="", room=""):
+        """Its archive, or that of a room, behind the message with the id `after`, oldest first, in pages of (id, body)."""
         pages, complete = [], False
         while not complete:
             self.results, self.page = [], None
-            self._tell("page", after, str(size))
+            self._tell("page", after, str(size), room)
             self._wait("to be given a page of its archive", lambda: self.page is not None)
             complete, after = self.page
             pages.append(self.results)
@@ -341,6 +346,7 @@ class XmppJs(LineClient):
     """@xmpp/client on Node, with STARTTLS; by SASL2, Bind 2 and tokens where they are offered."""
 
     program = "xmpp.js"
+    wants_no_history = False
 
     def login(self):
         """By its password, or by a token if it has one: then not the mechanism, which is HT-*."""
