@@ -19,7 +19,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-import scenario
 from checks import CHECKS, SKIPPED
 from clients.base import CheckFailed, CheckSkipped
 from harness import server
@@ -49,7 +48,8 @@ def run(check, name, logs):
             users[account] = user
             clients.append(new_client(kind, user, logs))
             ends.callback(clients[-1].close)
-        getattr(scenario, check.scenario)(*clients, *own)
+        module, _, function = check.scenario.rpartition(".")
+        getattr(importlib.import_module(module or "scenario"), function)(*clients, *own)
 
 
 @contextlib.contextmanager

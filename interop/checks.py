@@ -12,6 +12,7 @@ class Check:
     """Clients and what they are to show; or, without clients, a suite of others."""
 
     clients: tuple = ()
+    #: A function of scenario.py, or of another file: rooms.group.
     scenario: str = "meet"
     seconds: int = 60
     #: A program of this folder to run instead of a scenario.
@@ -30,6 +31,10 @@ XMPP_JS = "line_client.XmppJs"
 CHECKS = {
     "slixmpp-itests": Check(program="slixmpp_itests", seconds=150),
     "profanity-gajim": Check(("profanity.Profanity", "gajim.Gajim"), seconds=90),
+    "room-group": Check(("profanity.Profanity", NBXMPP, SLIXMPP, XMPP_JS), "rooms.group", 120, own_server=True),
+    "room-gajim": Check(("gajim.Gajim", "profanity.Profanity", SLIXMPP), "rooms.desktop", 90),
+    "room-pair": Check((SLIXMPP, NBXMPP), "rooms.pair"),
+    "room-open": Check(("profanity.Profanity", SLIXMPP), "rooms.open_room"),
     "mcabber": Check(("mcabber.Mcabber", SLIXMPP)),
     "profanity": Check(("profanity.Profanity", SLIXMPP)),
     "slixmpp-nbxmpp": Check((SLIXMPP, NBXMPP)),

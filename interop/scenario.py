@@ -114,6 +114,7 @@ def archive(reader, other):
     for sender, receiver in ((other, reader), (reader, other), (other, reader)):
         talk(sender, receiver, seen)
         said.append(seen[receiver][-1])
+    reader.wait_shown()
     reader.logout()
     send_to_absent(reader, other, seen)
     said += seen[reader][-AWAY_MESSAGES:]
@@ -150,6 +151,7 @@ def copies(phone, desk, friend):
     desk.wait_received(friend.jid, ["to both"])
     friend.wait_received(phone.jid, ["from the phone", "from the desk"])
     # What one has already, the other gets when it comes back.
+    desk.wait_shown()
     desk.logout()
     friend.send(phone.jid, "to whoever is there")
     phone.wait_received(friend.jid, ["to the phone", "to both", "to whoever is there"])
@@ -170,6 +172,7 @@ def ticks(sender, reader):
     reader.mark(sender.jid, "one")
     sender.wait_tick("one", "read")
     # One tick while the other side is away; the others come whoever is away then.
+    reader.wait_shown()
     reader.logout()
     sender.track(reader.jid, "two", "to one who is away")
     sender.wait_tick("two", "sent")
@@ -229,6 +232,7 @@ def talk(sender, receiver, seen):
 
 def return_to_messages(leaver, sender, seen):
     """Goes offline, and finds on return what was sent meanwhile."""
+    leaver.wait_shown()
     leaver.logout()
     if sender.has_roster:
         sender.wait_online(leaver.jid, False)
@@ -243,6 +247,7 @@ def crash(victim, sender, seen):
     The server may still think the victim online, as after the loss of a network;
     what it writes to that session must not be lost with it.
     """
+    victim.wait_shown()
     victim.kill()
     send_to_absent(victim, sender, seen, "crashed")
 

@@ -102,6 +102,12 @@ class Client:
         """The bodies of all messages from `jid` so far, in order."""
         raise NotImplementedError
 
+    def wait_shown(self):
+        """Waits until it has told the server that it has what it was given, where that can be seen.
+
+        The server asks for it now and then. What a client has not told when it leaves comes again.
+        """
+
     # What follows from them.
 
     def wait_subscribed(self, jid):

@@ -20,6 +20,10 @@ from harness.server import debian_version
 START_SECONDS = 30
 CHAT_MESSAGE_RECEIVED = 4  # KindConstant.CHAT_MSG_RECV
 
+GROUPCHAT_MESSAGE = 2  # KindConstant.GC_MSG
+
+HEARD = """SELECT contact_name, message FROM logs JOIN jids USING (jid_id)
+WHERE jids.jid = ? AND kind = ? AND message IS NOT NULL ORDER BY log_line_id"""
 RECEIVED = """SELECT message FROM logs JOIN jids USING (jid_id)
 WHERE jids.jid = ? AND kind = ? ORDER BY time, log_line_id"""
 
@@ -80,7 +84,7 @@ class Gajim(Client):
         with self.log.open("ab") as log:
             self.gajim = self._spawn(
                 ["/usr/bin/python3", "peers/gajim_launcher.py", str(self.home / "profile"),
-                 "-l", ".nbxmpp=INFO"], stdout=log, stderr=subprocess.STDOUT,
+                 "-l", ".nbxmpp=INFO,.nbxmpp.smacks=DEBUG"], stdout=log, stderr=subprocess.STDOUT,
             )
 
     def _call(self, method, *arguments):
@@ -112,6 +116,12 @@ class Gajim(Client):
         self.gajim.kill()
         self.gajim.wait()
         self.gajim = None
+
+    def wait_shown(self):
+        def is_shown():
+            given, _, after = self.log.read_text(errors="replace").rpartition("IN, message")
+            return not given or "Send ack" in after
+        wait_for("Gajim to tell the server what it has", is_shown)
 
     def close(self):
         for process in reversed(self.processes):
@@ -148,14 +158,55 @@ class Gajim(Client):
             raise CheckFailed("Gajim refused to send")
 
     def received(self, jid):
+        return [row[0] for row in self._rows(RECEIVED, (jid, CHAT_MESSAGE_RECEIVED))]
+
+    def _rows(self, query, values):
+        """What its history database has."""
         path = self.home / "profile/logs.db"
         if not path.exists():
             return []
         database = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
         try:
-            return [row[0] for row in database.execute(RECEIVED, (jid, CHAT_MESSAGE_RECEIVED))]
+            return list(database.execute(query, values))
         except sqlite3.OperationalError:
             # Locked by Gajim for a moment, or not yet made.
             return []
         finally:
             database.close()
+
+    # Rooms. It keeps what it was given, whatever room that came through.
+
+    wants_no_history = False
+
+    def _wait_joined(self, room):
+        wait_for(f"Gajim to be in {room}", lambda: "JOINED " in self._group_state(room).replace("NOT_JOINED", ""),
+                 detail=lambda: self._group_state(room) + self.log.read_text(errors="replace")[-1000:])
+
+    def _group_state(self, room):
+        return self._call("group_state", room, "interop")
+
+    def create(self, room, _nick):
+        """Makes a private group as its dialog does; it goes there by its account's name."""
+        self._call("create_group", room, "interop")
+        self._wait_joined(room)
+
+    def grant(self, room, jids):
+        """It makes members of those that it invites."""
+
+    def invite(self, room, jid, _direct=False):
+        """Makes somebody a member, and invites."""
+        self._call("invite_to_group", room, jid, "interop")
+
+    def enter(self, room, nick):
+        """Enters a room; before that it asks what kind of room it is."""
+        self._call("enter_group", room, nick, "interop")
+        self._wait_joined(room)
+
+    def say(self, room, body):
+        """Says something in the room."""
+        if "true" not in self._call("send_groupchat_message", room, body, "interop"):
+            raise CheckFailed("Gajim refused to send")
+
+    def heard(self, room):
+        """Nickname and body of all that it keeps of the room."""
+        return [tuple(row) for row in self._rows(HEARD, (room, GROUPCHAT_MESSAGE))]

@@ -20,8 +20,11 @@ Some know more:
     copies                   copies, then copy received|sent JID BODY
     page AFTER SIZE          result ID BODY..., page COMPLETE LAST
 
+rooms.py has what there is about rooms.
+
 A peer says `sm` when its stream can be resumed: a login after the loss of its
-connection then says `resumed` [MECHANISM]. nbxmpp says `kept ID` before a message
+connection then says `resumed` [MECHANISM]. It says `shown` when it has told the server
+what it has. nbxmpp says `kept ID` before a message
 that has an archive id. xmpp.js says `token` when it is given one (XEP-0484), by
 which it logs in from then on.
 """
@@ -32,18 +35,23 @@ import threading
 from pathlib import Path
 
 from clients.base import CheckFailed, CheckSkipped, Client, wait_for
+from clients.rooms import Rooms
 
 PEERS = Path(__file__).resolve().parent.parent / "peers"
 INSTALLED = Path(os.environ.get("INTEROP_INSTALLED", "target/interop"))
 
 
-class LineClient(Client):
+class LineClient(Rooms, Client):
     """A peer program behind the line protocol."""
 
+    #: Whether it says `shown` although it does not say `sm`.
+    says_shown = False
+
     def __init__(self, user, password, logs):
-        super().__init__(user, password, logs)
+        Client.__init__(self, user, password, logs)
+        Rooms.__init__(self)
         self.online, self.mechanism, self.passed, self.pongs = False, None, 0, 0
-        self.resumable, self.resumed = False, False
+        self.resumable, self.resumed, self.unshown = False, False, False
         self.has_token, self.readmitted = False, False
         self.roster, self.requests, self.resources = {}, set(), {}
         self.messages, self.errors = [], []
@@ -96,8 +104,9 @@ class LineClient(Client):
         self.online, self.resumed = True, True
 
     def _on_offline(self):
-        self.online = False
+        self.online, self.unshown = False, False
         self.resources.clear()
+        self.invitations.clear()
 
     def _on_roster(self, jid, subscription):
         self.roster[jid] = subscription
@@ -114,6 +123,10 @@ class LineClient(Client):
 
     def _on_message(self, jid, delayed, body):
         self.messages.append((jid.partition("/")[0], delayed == "1", body))
+        self.unshown = True
+
+    def _on_shown(self):
+        self.unshown = False
 
     def _on_kept(self, identifier):
         self.kept.append(identifier)
@@ -230,6 +243,10 @@ class LineClient(Client):
         """Waits until it notices that its connection is gone."""
         self._wait("to notice that it is offline", lambda: not self.online)
 
+    def wait_shown(self):
+        if self.resumable or self.says_shown:
+            self._wait("to tell the server what it has", lambda: not self.unshown)
+
     def track(self, jid, identifier, body):
         """Sends a message under that id and asks to be told what becomes of it."""
         self._tell("track", jid, identifier, body)
@@ -253,12 +270,12 @@ class LineClient(Client):
         if self.copies != copies:
             raise CheckFailed(f"{self.program} has the copies {self.copies}, not {copies}")
 
-    def pages(self, size, after=""):
-        """The archive behind the message with the id `after`, oldest first, in pages of (id, body)."""
+    def pages(self, size, after="", room=""):
+        """Its archive, or that of a room, behind the message with the id `after`, oldest first, in pages of (id, body)."""
         pages, complete = [], False
         while not complete:
             self.results, self.page = [], None
-            self._tell("page", after, str(size))
+            self._tell("page", after, str(size), room)
             self._wait("to be given a page of its archive", lambda: self.page is not None)
             complete, after = self.page
             pages.append(self.results)
@@ -316,6 +333,7 @@ class Strophe(LineClient):
     """libstrophe, the C library under Profanity."""
 
     program = "libstrophe"
+    says_shown = True
 
     def command(self):
         return [str(INSTALLED / "strophe_peer")]
@@ -328,6 +346,7 @@ class XmppJs(LineClient):
     """@xmpp/client on Node, with STARTTLS; by SASL2, Bind 2 and tokens where they are offered."""
 
     program = "xmpp.js"
+    wants_no_history = False
 
     def login(self):
         """By its password, or by a token if it has one: then not the mechanism, which is HT-*."""

@@ -82,6 +82,13 @@ class Mcabber(Client):
         self.terminal.kill()
         wait_for("mcabber to be gone", lambda: not self.terminal.running())
 
+    def wait_shown(self):
+        # It has no stream management; the server pings it instead.
+        def is_shown():
+            given, _, after = self._trace().rpartition("<stanza-id ")
+            return not given or 'id="probe-' in after
+        wait_for("mcabber to answer a ping", is_shown)
+
     def close(self):
         if self.terminal:
             self.terminal.close()

@@ -4,6 +4,7 @@ What it shows is read from its chat log, what it knows of presence and SASL from
 its debug log, the rest from the screen.
 """
 
+import html
 import re
 
 from clients.base import Client, wait_for
@@ -23,6 +24,7 @@ tls.policy=trust
 # No history from the archive: what it shows is what the server delivered.
 PREFERENCES = """[ui]
 splash=false
+occupants=false
 [notifications]
 message=false
 [logging]
@@ -34,6 +36,8 @@ account={jid}
 
 # A chat log line: time of day or full timestamp, then who, then the text.
 CHAT_LINE = re.compile(r"^\S+ - ([^:]+): (.*)$")
+# A line of a room's window; lines about the room have a `!` instead.
+ROOM_LINE = re.compile(r"^\S+(?: \S+)? - (\S+): (.*?)\s*$", re.MULTILINE)
 
 
 class Profanity(Client):
@@ -74,6 +78,12 @@ class Profanity(Client):
         self.terminal.kill()
         wait_for("Profanity to be gone", lambda: not self.terminal.running())
 
+    def wait_shown(self):
+        def is_shown():
+            given, _, after = self._trace().rpartition("RECV: <message")
+            return not given or "SENT: <a " in after
+        wait_for("Profanity to tell the server what it has", is_shown)
+
     def close(self):
         if self.terminal:
             self.terminal.close()
@@ -108,3 +118,54 @@ class Profanity(Client):
         text = "".join(path.read_text(errors="replace") for path in sorted(chat.glob("*.log")))
         lines = filter(None, map(CHAT_LINE.match, text.splitlines()))
         return [line.group(2) for line in lines if line.group(1) != "me"]
+
+    # Rooms. The window of the room is the one that is shown.
+
+    wants_no_history = False
+
+    def enter(self, room, nick):
+        """Enters a room, or makes one that is locked."""
+        before = self._trace().count("<status code=\"110\"")
+        self.terminal.type(f"/join {room} nick {nick}")
+        wait_for(f"Profanity to enter {room}", lambda: self._trace().count("<status code=\"110\"") > before,
+                 detail=self.terminal.screen)
+        wait_for("Profanity to show the room", lambda: "role: " in self.terminal.screen(),
+                 detail=self.terminal.screen)
+
+    def accept_defaults(self):
+        """Unlocks the room that it has just made."""
+        self.in_room("/room accept", "Room unlocked")
+
+    def wait_invited(self, room):
+        """Waits until it shows the invitation."""
+        wait_for(f"Profanity to be invited to {room}", lambda: room in "".join(
+            line for line in self.terminal.screen().splitlines() if "nvit" in line), detail=self.terminal.screen)
+
+    def rename(self, _room, nick):
+        """Takes another nickname in the room that is shown."""
+        self.terminal.type(f"/nick {nick}")
+
+    def in_room(self, command, shown):
+        """A command in the room, and what the room's window then says."""
+        self.terminal.type(command)
+        self.wait_shown_in_room(shown)
+
+    def wait_shown_in_room(self, text):
+        """Waits until the room's window says something."""
+        wait_for(f"Profanity to show {text!r}", lambda: text in self.terminal.screen(), detail=self.terminal.screen)
+
+    def say(self, _room, body):
+        """Says something in the room that is shown."""
+        before = self._trace().count("SENT: <message")
+        self.terminal.type(body)
+        wait_for("Profanity to send", lambda: self._trace().count("SENT: <message") > before)
+
+    def heard(self, room):
+        """Nickname and body of what the room's window shows, in the order in which it came.
+
+        Its own words it shows before the room has them.
+        """
+        came = [tuple(map(html.unescape, pair)) for pair in re.findall(
+            rf"RECV: <message [^>]*from=\"{re.escape(room)}/([^\"]*)\"[^>]*>.*?<body>([^<]*)</body>", self._trace())]
+        shown = ROOM_LINE.findall(self.terminal.screen())
+        return came if sorted(came) == sorted(shown) else shown

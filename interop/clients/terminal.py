@@ -10,7 +10,7 @@ from pathlib import Path
 
 from clients.base import CheckFailed
 
-WIDTH, HEIGHT = 140, 50
+WIDTH, HEIGHT = 140, 120
 
 
 class Terminal:

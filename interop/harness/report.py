@@ -18,6 +18,14 @@ SHOWN = {
               "what one has, the other gets when it was away",
     "ticks": "TLS, what was sent, delivered and read, also to one who is away and from one who was",
     "readmit": "TLS, SASL2, Bind 2, later logins by token, messages while away, in order",
+    "rooms.group": "TLS, a private group made as Gajim does, invitations, all see all in one order and once; "
+                   "each quits and comes back to what it missed; a restart of the server, resumed or not; "
+                   "the archive in pages; self-pings",
+    "rooms.desktop": "TLS, a private group that Gajim makes and invites to, all see all in one order and once; "
+                     "each quits and comes back to what it missed",
+    "rooms.pair": "TLS, a private group made as Conversations does, a direct invitation, "
+                  "what was missed after a crash, the archive in pages, a self-ping",
+    "rooms.open_room": "TLS, a room by /join, subject, nicknames, kick, self-pings inside and outside",
     "notify": "TLS, sends to one who is there and to one who is away",
     "listen": "TLS, prints what came while it did not listen and what comes",
 }

@@ -3,8 +3,9 @@
 usage: gajim_launcher.py DIRECTORY [argument of Gajim...]
 environment: INTEROP_JID, INTEROP_PASSWORD, INTEROP_HOST, INTEROP_PORT, INTEROP_CERTIFICATE
 
-Gajim 1.7 can be told over D-Bus to send a message, but not to add a contact. The
-two methods added here call what its own dialog calls, and tell a contact's state.
+Gajim 1.7 can be told over D-Bus to send a message, but not to add a contact, and
+not to make or enter a group. The methods added here call what its own dialogs call,
+and tell the state of a contact and of a group.
 """
 
 import json
@@ -22,6 +23,20 @@ METHODS = """
 </method>
 <method name='contact_state'>
   <arg name='jid' type='s'/><arg name='account' type='s'/><arg direction='out' type='s'/>
+</method>
+<method name='create_group'>
+  <arg name='room' type='s'/><arg name='account' type='s'/><arg direction='out' type='b'/>
+</method>
+<method name='invite_to_group'>
+  <arg name='room' type='s'/><arg name='jid' type='s'/><arg name='account' type='s'/>
+  <arg direction='out' type='b'/>
+</method>
+<method name='enter_group'>
+  <arg name='room' type='s'/><arg name='nick' type='s'/><arg name='account' type='s'/>
+  <arg direction='out' type='b'/>
+</method>
+<method name='group_state'>
+  <arg name='room' type='s'/><arg name='account' type='s'/><arg direction='out' type='s'/>
 </method>
 <method name='get_status'>"""
 
@@ -65,6 +80,8 @@ def extend_remote_control():
     """Adds the methods to Gajim's D-Bus object, before it is exported."""
     from gajim.common import app
     from gajim.common.dbus import remote_control
+    from nbxmpp.errors import StanzaError
+    from nbxmpp.protocol import JID
 
     def add_contact(_self, jid, account):
         app.get_client(account).get_module("Presence").subscribe(jid)
@@ -77,10 +94,39 @@ def extend_remote_control():
             return "none offline"
         return f"{item.subscription} {client.get_module('Contacts').get_contact(jid).show.value}"
 
+    # nbxmpp holds a callback weakly: this one lives as long as the methods.
+    def on_room_info(task):
+        try:
+            task.finish()
+        except StanzaError as error:
+            # Its dialog makes no room where there is one.
+            if error.condition == "item-not-found":
+                config = {"muc#roomconfig_roomname": "Interop"}
+                app.get_client(task.get_user_data()).get_module("MUC").create(str(error.jid), config)
+
+    def create_group(_self, room, account):
+        discovery = app.get_client(account).get_module("Discovery")
+        discovery.disco_info(room, callback=on_room_info, user_data=account)
+        return True
+
+    def invite_to_group(_self, room, jid, account):
+        app.get_client(account).get_module("MUC").invite(JID.from_string(room), jid)
+        return True
+
+    def enter_group(_self, room, nick, account):
+        app.get_client(account).get_module("MUC").join(room, nick)
+        return True
+
+    def group_state(_self, room, account):
+        data = app.get_client(account).get_module("MUC").get_muc_data(room)
+        return f"{data.state.name} {data.nick}" if data else "NONE -"
+
     first = METHODS.splitlines()[-1]
     remote_control.INTERFACE_DESC = remote_control.INTERFACE_DESC.replace(first, METHODS)
     remote_control.GajimRemote.add_contact = add_contact
     remote_control.GajimRemote.contact_state = contact_state
+    for method in (create_group, invite_to_group, enter_group, group_state):
+        setattr(remote_control.GajimRemote, method.__name__, method)
 
 
 def main():

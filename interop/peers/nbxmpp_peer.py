@@ -9,11 +9,21 @@ import uuid
 
 from gi.repository import Gio, GLib
 from nbxmpp.client import Client
-from nbxmpp.const import ConnectionProtocol, ConnectionType
+from nbxmpp.const import ConnectionProtocol, ConnectionType, InviteType, StatusCode
 from nbxmpp.modules.receipts import build_receipt
 from nbxmpp.namespaces import Namespace
 from nbxmpp.protocol import JID, Iq, Message, Presence
 from nbxmpp.structs import StanzaHandler
+
+# What Gajim asks for when it makes a group (get_default_muc_config).
+PRIVATE_GROUP = {
+    "muc#roomconfig_allowinvites": True, "muc#roomconfig_publicroom": False,
+    "muc#roomconfig_membersonly": True, "muc#roomconfig_persistentroom": True,
+    "muc#roomconfig_whois": "anyone", "muc#roomconfig_moderatedroom": False,
+    "muc#roomconfig_enablelogging": True, "allow_voice_requests": False, "public_list": False,
+    "mam": True, "{http://prosody.im/protocol/muc}roomconfig_allowmemberinvites": True,
+    "muc#roomconfig_enablearchiving": True,
+}
 
 
 def emit(*fields):
@@ -27,6 +37,7 @@ class Peer:
         self.loop = loop
         jid = JID.from_string(os.environ["INTEROP_JID"])
         address = f"{os.environ['INTEROP_HOST']}:{os.environ['INTEROP_PORT']}"
+        self.making = self.entering = None
         self.client = client = Client(log_context="peer")
         client.set_domain(jid.domain)
         client.set_username(jid.localpart)
@@ -44,6 +55,7 @@ class Peer:
         for name, callback, options in (
             ("message", self.on_message, {}),
             ("presence", self.on_presence, {}),
+            ("r", lambda *_: emit("shown"), {"xmlns": Namespace.STREAM_MGMT, "priority": 60}),
             ("iq", self.on_roster_push, {"typ": "set", "ns": Namespace.ROSTER}),
         ):
             client.register_handler(StanzaHandler(name=name, callback=callback, **options))
@@ -70,11 +82,56 @@ class Peer:
         emit("roster", properties.roster.item.jid, properties.roster.item.subscription)
 
     def on_presence(self, _client, _stanza, properties):
+        if properties.from_muc:
+            self.on_occupant(properties)
+            return
         kinds = {None: "available", "unavailable": "unavailable", "subscribe": "request"}
         if properties.type.value in kinds:
             emit(kinds[properties.type.value], properties.jid)
 
+    def on_occupant(self, properties):
+        room, nick = str(properties.muc_jid), properties.muc_nickname
+        codes = properties.muc_status_codes or set()
+        if properties.type.is_unavailable:
+            if StatusCode.NICKNAME_CHANGE in codes:
+                emit("renamed", room, nick, properties.muc_user.nick)
+            else:
+                emit("gone", room, nick, " ".join(sorted(code.value for code in codes)))
+        elif StatusCode.SELF in codes and room == self.making and StatusCode.CREATED in codes:
+            self.client.get_module("MUC").request_config(room, callback=self.on_config)
+
+    def on_config(self, task):
+        result = task.finish()
+        for name, value in PRIVATE_GROUP.items():
+            if name in result.form.vars:
+                result.form[name].value = value
+        self.client.get_module("MUC").set_config(result.jid, result.form, callback=self.on_configured)
+
+    def on_configured(self, task):
+        task.finish()
+        emit("created")
+
+    def on_groupchat(self, stanza, properties):
+        room = str(properties.muc_jid)
+        if properties.muc_subject is not None:
+            # Gajim takes it for the end of entering, too.
+            emit("subject", room, properties.muc_nickname or "", properties.muc_subject.text or "")
+            if room == self.entering:
+                self.entering = None
+                emit("entered", room)
+        elif properties.is_mam_message and properties.body:
+            emit("result", properties.mam.id, properties.body)
+        elif properties.body:
+            kept = [kept.id for kept in properties.stanza_ids if str(kept.by) == room]
+            emit("said", room, properties.muc_nickname, *kept, properties.body)
+
     def on_message(self, _client, stanza, properties):
+        if properties.type.is_groupchat:
+            self.on_groupchat(stanza, properties)
+            return
+        if properties.muc_invite is not None:
+            emit("invited", properties.muc_invite.muc)
+            return
         if not properties.body or properties.type.value not in ("chat", "normal"):
             return
         if properties.is_mam_message:
@@ -98,11 +155,11 @@ class Peer:
         marker.setMarker("displayed", identifier)
         self.client.send_stanza(marker)
 
-    def request_page(self, after, size):
-        """A page of the own archive."""
-        own = self.client.get_bound_jid().new_as_bare()
+    def request_page(self, after, size, room):
+        """A page of the own archive, or of that of a room."""
+        owner = JID.from_string(room) if room else self.client.get_bound_jid().new_as_bare()
         self.client.get_module("MAM").make_query(
-            own, queryid=str(uuid.uuid4()), after=after or None, max_=int(size), callback=self.on_page)
+            owner, queryid=str(uuid.uuid4()), after=after or None, max_=int(size), callback=self.on_page)
 
     def on_page(self, task):
         page = task.finish()
@@ -119,6 +176,52 @@ class Peer:
 
     def on_pong(self, _task):
         emit("pong")
+
+    def on_own_pong(self, task):
+        """What an answer means is left to the program; Gajim itself does not ask."""
+        try:
+            task.finish()
+            emit("inside", 1)
+        except Exception as error:
+            emit("inside", int(getattr(error, "condition", "") in ("service-unavailable", "feature-not-implemented")))
+
+    def enter(self, room, nick, maxchars):
+        presence = Presence(to=f"{room}/{nick}")
+        wish = presence.setTag(Namespace.MUC + " x")
+        if maxchars is not None:
+            wish.setTag("history", {"maxchars": maxchars})
+        self.client.send_stanza(presence)
+
+    def on_granted(self, task):
+        task.finish()
+        emit("granted")
+
+    def obey_about_rooms(self, command, room, *fields):
+        muc = self.client.get_module("MUC")
+        if command == "create":
+            self.making = room
+            self.enter(room, fields[0], None)
+        elif command == "grant":
+            users = {jid: {"affiliation": "member"} for jid in fields}
+            muc.set_affiliation(JID.from_string(room), users, callback=self.on_granted)
+        elif command in ("invite", "direct"):
+            kind = InviteType.MEDIATED if command == "invite" else InviteType.DIRECT
+            muc.invite(room, fields[0], None, type_=kind)
+        elif command == "enter":
+            self.entering = room
+            self.enter(room, fields[0], "0")
+        elif command == "say":
+            self.client.send_stanza(Message(to=room, body=fields[0], typ="groupchat"))
+            emit("passed")
+        elif command == "subject":
+            muc.set_subject(room, fields[0])
+        elif command == "rename":
+            self.client.send_stanza(Presence(to=f"{room}/{fields[0]}"))
+        elif command == "kick":
+            muc.set_role(JID.from_string(room), fields[0], "none")
+        elif command == "check":
+            own = JID.from_string(f"{room}/{fields[0]}")
+            self.client.get_module("Ping").ping(own, callback=self.on_own_pong)
 
     def ping(self, callback):
         """Pings the server; `callback` must be a method, for nbxmpp holds it weakly."""
@@ -145,6 +248,8 @@ class Peer:
             self.enable_copies()
         elif command == "ping":
             self.ping(self.on_pong)
+        else:
+            self.obey_about_rooms(command, *fields)
 
     def on_input(self, channel, _condition):
         line = channel.readline()

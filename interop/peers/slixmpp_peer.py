@@ -10,6 +10,16 @@ import pathlib
 import sys
 
 import slixmpp
+from slixmpp.plugins.xep_0410 import PingStatus
+
+# What Conversations asks for when it makes a private group.
+PRIVATE_GROUP = {
+    "muc#roomconfig_persistentroom": True, "muc#roomconfig_membersonly": True,
+    "muc#roomconfig_publicroom": False, "muc#roomconfig_whois": "anyone",
+    "muc#roomconfig_changesubject": False, "muc#roomconfig_allowinvites": False,
+    "muc#roomconfig_enablearchiving": True, "mam": True,
+    "muc#roomconfig_mam": True,
+}
 
 
 def emit(*fields):
@@ -26,8 +36,10 @@ class Peer(slixmpp.ClientXMPP):
         self.enable_plaintext = False
         # The check approves by hand.
         self.roster.auto_authorize, self.roster.auto_subscribe = None, False
-        for plugin in ("xep_0030", "xep_0184", "xep_0198", "xep_0199", "xep_0203", "xep_0280", "xep_0333"):
+        for plugin in ("xep_0030", "xep_0045", "xep_0059", "xep_0184", "xep_0198", "xep_0199", "xep_0203",
+                       "xep_0249", "xep_0280", "xep_0313", "xep_0333", "xep_0359", "xep_0410", "xep_0425"):
             self.register_plugin(plugin)
+        self.tell_of_acknowledgements(self.plugin["xep_0198"])
         self.add_event_handler("session_start", self.on_start)
         self.add_event_handler("session_resumed", lambda _: emit("resumed"))
         self.add_event_handler("sm_enabled", lambda _: emit("sm"))
@@ -44,6 +56,24 @@ class Peer(slixmpp.ClientXMPP):
         self.add_event_handler("marker_displayed", lambda m: emit("read", m["displayed"]["id"]))
         self.add_event_handler("carbon_received", lambda m: self.on_copy("received", m["carbon_received"]))
         self.add_event_handler("carbon_sent", lambda m: self.on_copy("sent", m["carbon_sent"]))
+
+        self.add_event_handler("groupchat_message", self.on_said)
+        self.add_event_handler("groupchat_subject", self.on_subject)
+        self.add_event_handler("groupchat_presence", self.on_occupant)
+        self.add_event_handler("moderated_message", lambda m: emit("moderated", m["from"].bare, m["retract"]["id"]))
+        self.add_event_handler("groupchat_invite", lambda m: emit("invited", m["from"].bare))
+        self.add_event_handler("groupchat_direct_invite", lambda m: emit("invited", m["groupchat_invite"]["jid"]))
+
+    @staticmethod
+    def tell_of_acknowledgements(management):
+        """Tells whenever the library tells the server what it has."""
+        acknowledge = management.send_ack
+
+        def send_ack():
+            acknowledge()
+            emit("shown")
+
+        management.send_ack = send_ack
 
     async def get_dns_records(self, domain, port=None):
         """Stands in for the SRV records of RFC 6120 section 3.2 and XEP-0368."""
@@ -72,6 +102,78 @@ class Peer(slixmpp.ClientXMPP):
 
     def on_copy(self, direction, message):
         emit("copy", direction, message["from" if direction == "received" else "to"], message["body"])
+
+    def on_said(self, message):
+        room = message["from"].bare
+        kept = message["stanza_id"]["id"] if message["stanza_id"]["by"] == room else ""
+        emit("said", room, message["from"].resource, kept, message["body"])
+
+    def on_subject(self, message):
+        emit("subject", message["from"].bare, message["from"].resource, message["subject"])
+
+    def on_occupant(self, presence):
+        room, nick = presence["from"].bare, presence["from"].resource
+        codes = presence["muc"]["status_codes"]
+        if presence["type"] != "unavailable":
+            return
+        if 303 in codes:
+            emit("renamed", room, nick, presence["muc"]["item"]["nick"])
+        else:
+            emit("gone", room, nick, " ".join(map(str, sorted(codes))))
+
+    async def create(self, room, nick):
+        """A private group, as Conversations makes one: the form is submitted with what it knows."""
+        rooms = self.plugin["xep_0045"]
+        await rooms.join_muc_wait(room, nick, timeout=10)
+        form = await rooms.get_room_config(room)
+        known = form.get_fields()
+        wanted = {name: value for name, value in PRIVATE_GROUP.items() if name in known}
+        form["values"] = form.get_values() | wanted
+        form.reply()
+        await rooms.set_room_config(room, form)
+        emit("created")
+
+    async def page(self, after, size, room):
+        """A page of the archive of a room."""
+        rsm = {"max": int(size)} | ({"after": after} if after else {})
+        answer = await self.plugin["xep_0313"].retrieve(jid=room, rsm=rsm, timeout=10)
+        for message in answer["mam"]["results"]:
+            result = message["mam_result"]
+            # What was taken back has no body any more, and neither has the message that takes it back.
+            if body := result["forwarded"]["stanza"]["body"]:
+                emit("result", result["id"], body)
+        fin = answer["mam_fin"]
+        emit("page", int(fin["complete"] in (True, "true", "1")), fin["rsm"]["last"])
+
+    async def obey_about_rooms(self, command, room, *fields):
+        rooms = self.plugin["xep_0045"]
+        if command == "create":
+            await self.create(room, *fields)
+        elif command == "grant":
+            await rooms.send_affiliation_list(room, [(jid, "member") for jid in fields])
+            emit("granted")
+        elif command == "invite":
+            rooms.invite(room, fields[0])
+        elif command == "direct":
+            self.plugin["xep_0249"].send_invitation(fields[0], room)
+        elif command == "enter":
+            await rooms.join_muc_wait(room, fields[0], maxstanzas=0, timeout=10)
+            emit("entered", room)
+        elif command == "say":
+            self.send_message(mto=room, mbody=fields[0], mtype="groupchat")
+            emit("passed")
+        elif command == "subject":
+            rooms.set_subject(room, fields[0])
+        elif command == "rename":
+            await rooms.set_self_nick(room, fields[0], timeout=10)
+        elif command == "kick":
+            await rooms.set_role(room, fields[0], "none")
+        elif command == "moderate":
+            await self.plugin["xep_0425"].moderate(slixmpp.JID(room), fields[0], "enough")
+        elif command == "check":
+            own = slixmpp.JID(f"{room}/{fields[0]}")
+            status = await self.plugin["xep_0410"].send_self_ping(own, timeout=10)
+            emit("inside", int(status == PingStatus.JOINED))
 
     def track(self, jid, identifier, body):
         """Sends a message and asks for all that its recipient can tell of it."""
@@ -106,6 +208,10 @@ class Peer(slixmpp.ClientXMPP):
         elif command == "ping":
             await self.plugin["xep_0199"].send_ping(self.boundjid.domain, timeout=10)
             emit("pong")
+        elif command == "page":
+            await self.page(*fields)
+        else:
+            await self.obey_about_rooms(command, *fields)
 
 
 async def main():

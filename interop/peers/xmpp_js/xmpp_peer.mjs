@@ -14,6 +14,9 @@ import { WebSocket } from "ws";
 globalThis.WebSocket ??= WebSocket;
 
 const ROSTER = "jabber:iq:roster";
+const MUC = "http://jabber.org/protocol/muc";
+const bare = (address) => address.split("/")[0];
+const nickOf = (address) => address.slice(bare(address).length + 1);
 const [service] = process.argv.slice(2);
 const [username, domain] = process.env.INTEROP_JID.split("@");
 const emit = (...fields) => console.log(fields.join("\t"));
@@ -63,13 +66,47 @@ function printRoster(query) {
   for (const { attrs } of query.getChildren("item")) emit("roster", attrs.jid, attrs.subscription);
 }
 
-function onPresence({ attrs }) {
+// The library knows nothing of rooms: this is what a program on top of it would do.
+function onOccupant(presence, user) {
+  const { from, type } = presence.attrs;
+  const codes = user.getChildren("status").map(({ attrs }) => attrs.code);
+  if (type === "unavailable") {
+    const nick = user.getChild("item").attrs.nick;
+    if (codes.includes("303")) emit("renamed", bare(from), nickOf(from), nick);
+    else emit("gone", bare(from), nickOf(from), codes.join(" "));
+  }
+}
+
+function onGroupchat(message) {
+  const room = bare(message.attrs.from);
+  const body = message.getChildText("body");
+  const subject = message.getChildText("subject");
+  if (body) {
+    const kept = message.getChildren("stanza-id").filter(({ attrs }) => attrs.by === room);
+    emit("said", room, nickOf(message.attrs.from), ...kept.map(({ attrs }) => attrs.id), body);
+  } else if (subject !== null) {
+    emit("subject", room, nickOf(message.attrs.from), subject);
+    // It is the last of what one is told who enters.
+    if (entering.delete(room)) emit("entered", room);
+  }
+}
+
+const entering = new Set();
+
+function onPresence(presence) {
+  const { attrs } = presence;
+  const user = presence.getChild("x", `${MUC}#user`);
+  if (user) return onOccupant(presence, user);
   const kinds = { subscribe: "request", unavailable: "unavailable" };
   const kind = attrs.type === undefined ? "available" : kinds[attrs.type];
   if (kind) emit(kind, attrs.from);
 }
 
 function onMessage(message) {
+  if (message.attrs.type === "groupchat") return onGroupchat(message);
+  if (message.getChild("x", `${MUC}#user`)?.getChild("invite")) return emit("invited", bare(message.attrs.from));
+  const direct = message.getChild("x", "jabber:x:conference");
+  if (direct) return emit("invited", direct.attrs.jid);
   const body = message.getChildText("body");
   if (!body || !["chat", "normal", undefined].includes(message.attrs.type)) return;
   const delayed = message.getChild("delay", "urn:xmpp:delay") ? 1 : 0;
@@ -85,6 +122,8 @@ xmpp.on("stanza", (stanza) => {
   if (stanza.is("presence")) onPresence(stanza);
   if (stanza.is("message")) onMessage(stanza);
 });
+// The library has answered, or is about to.
+xmpp.on("nonza", (nonza) => nonza.is("r") && emit("shown"));
 xmpp.on("error", (error) => emit("error", error.message));
 // The connection broke, and the stream can be resumed; a client that leaves is offline a moment later.
 xmpp.on("disconnect", () => !isLeaving && emit("offline"));
@@ -111,6 +150,16 @@ const commands = {
   send: async (jid, body) => {
     const message = xml("message", { to: jid, type: "chat" }, xml("body", {}, body));
     // If the connection breaks before it is written, the library sends it again when the stream is resumed.
+    xmpp.send(message).catch((error) => emit("error", error.message));
+    await setImmediate();
+    emit("passed");
+  },
+  enter: (room, nick) => {
+    entering.add(room);
+    return xmpp.send(xml("presence", { to: `${room}/${nick}` }, xml("x", { xmlns: MUC })));
+  },
+  say: async (room, body) => {
+    const message = xml("message", { to: room, type: "groupchat" }, xml("body", {}, body));
     xmpp.send(message).catch((error) => emit("error", error.message));
     await setImmediate();
     emit("passed");
