@@ -4,6 +4,7 @@
 // Helpers of tests fail where they stand.
 #![allow(clippy::unwrap_used)]
 
+mod feeds;
 mod world;
 
 use std::sync::Arc;

@@ -89,7 +89,7 @@ impl Person {
                 let mark = presence.get_child("status", CLIENT).map(Element::text);
                 self.rooms.marks.insert(place, mark.unwrap_or_default());
                 if is_own(presence) {
-                    self.entered(room);
+                    self.entered(&room);
                 }
             }
             Some("unavailable") => {
@@ -105,11 +105,11 @@ impl Person {
     }
 
     /// It is in a room: what is to be said there again goes now.
-    fn entered(&mut self, room: String) {
-        if !self.rooms.inside.insert(room.clone()) {
+    fn entered(&mut self, room: &str) {
+        if !self.rooms.inside.insert(room.to_owned()) {
             return;
         }
-        self.log(What::Entered(room.clone()));
+        self.log(What::Entered(room.to_owned()));
         for (id, to, text) in mem::take(&mut self.again) {
             if to == room {
                 self.send_message(id, to, text);
