@@ -11,7 +11,7 @@ use waxwing_core::clock::Timestamp;
 use waxwing_xmpp::{Element, Jid, StanzaError};
 
 use self::limits::Bucket;
-pub use self::limits::{Limits, Rate, keep_all_but_passing};
+pub use self::limits::{Limits, keep_all_but_passing};
 use self::members::Members;
 use self::occupants::Occupants;
 use super::affiliation::{Affiliation, Role};
