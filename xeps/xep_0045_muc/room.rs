@@ -54,6 +54,7 @@ mod voice;
 mod tests;
 
 pub use self::leave::Exit;
+pub(super) use self::occupants::grow;
 pub use self::questions::Occupancy;
 
 /// What an IQ is answered with, and what is to happen besides. `None`: an empty result.

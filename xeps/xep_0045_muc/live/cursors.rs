@@ -3,7 +3,7 @@
 //! A member has a cursor of its own, under the key '', which is what any of its devices has
 //! acknowledged, and one for each device. They are moved in memory and written together.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use waxwing_core::clock::Timestamp;
 use waxwing_xmpp::Jid;
@@ -16,9 +16,16 @@ const MAX_DEVICES: usize = 32;
 /// See the [module](self).
 #[derive(Default)]
 pub(super) struct Cursors {
-    members: HashMap<Jid, BTreeMap<Box<str>, i64>>,
-    /// What moved since it was written.
-    moved: BTreeSet<(Jid, Box<str>)>,
+    members: HashMap<Jid, Vec<Reader>>,
+}
+
+/// A device of a member, or all of them.
+struct Reader {
+    /// The key of the device; '' stands for all.
+    device: Box<str>,
+    cursor: i64,
+    /// Whether it moved since it was written.
+    has_moved: bool,
 }
 
 impl Cursors {
@@ -26,7 +33,11 @@ impl Cursors {
         let mut cursors = Cursors::default();
         for cursor in known {
             let devices = cursors.members.entry(cursor.jid).or_default();
-            devices.insert(cursor.device.into(), cursor.cursor);
+            devices.push(Reader {
+                device: cursor.device.into(),
+                cursor: cursor.cursor,
+                has_moved: false,
+            });
         }
         cursors
     }
@@ -37,9 +48,8 @@ impl Cursors {
         self.members.retain(|jid, _| members.contains(jid));
         for member in members {
             if !self.members.contains_key(member) {
-                let own = BTreeMap::from([("".into(), newest)]);
+                let own = vec![Reader::new("", newest)];
                 self.members.insert(member.clone(), own);
-                self.moved.insert((member.clone(), "".into()));
             }
         }
     }
@@ -48,8 +58,11 @@ impl Cursors {
     /// owes the user nothing.
     pub(super) fn of(&self, user: &Jid, device: Option<&str>) -> Option<i64> {
         let devices = self.members.get(user.bare())?;
-        let own = devices.get("").copied();
-        device.and_then(|key| devices.get(key).copied()).or(own)
+        let cursor = |key: &str| {
+            let reader = devices.iter().find(|reader| *reader.device == *key);
+            reader.map(|reader| reader.cursor)
+        };
+        device.and_then(cursor).or_else(|| cursor(""))
     }
 
     /// What any device of a member has acknowledged.
@@ -63,36 +76,58 @@ impl Cursors {
             return;
         };
         for key in [Some(""), device].into_iter().flatten() {
-            match devices.get_mut(key) {
-                Some(cursor) if *cursor >= row => continue,
-                Some(cursor) => *cursor = row,
+            match devices.iter_mut().find(|reader| *reader.device == *key) {
+                Some(reader) if reader.cursor >= row => {}
+                Some(reader) => {
+                    reader.cursor = row;
+                    reader.has_moved = true;
+                }
                 None => {
                     if devices.len() > MAX_DEVICES {
-                        let others = devices.iter().filter(|(key, _)| !key.is_empty());
-                        let last = others.min_by_key(|(_, cursor)| **cursor);
-                        let last = last.map(|(key, _)| key.clone());
-                        last.map(|key| devices.remove(&key));
+                        forget_last(devices);
                     }
-                    devices.insert(key.into(), row);
+                    devices.reserve_exact(1);
+                    devices.push(Reader::new(key, row));
                 }
             }
-            self.moved.insert((user.to_bare(), key.into()));
         }
     }
 
     /// What moved since this was asked last.
     pub(super) fn take_moved(&mut self, now: Timestamp) -> Vec<Cursor> {
-        let moved = std::mem::take(&mut self.moved);
-        let cursor = |(jid, device): (Jid, Box<str>)| {
-            let cursor = *self.members.get(jid.bare())?.get(&device)?;
-            Some(Cursor {
-                jid,
-                device: device.into(),
-                cursor,
-                seen_at: now,
-            })
-        };
-        moved.into_iter().filter_map(cursor).collect()
+        let mut moved = Vec::new();
+        for (jid, devices) in &mut self.members {
+            for reader in devices.iter_mut().filter(|reader| reader.has_moved) {
+                reader.has_moved = false;
+                moved.push(Cursor {
+                    jid: jid.clone(),
+                    device: reader.device.to_string(),
+                    cursor: reader.cursor,
+                    seen_at: now,
+                });
+            }
+        }
+        moved
+    }
+}
+
+impl Reader {
+    /// One that is to be written down.
+    fn new(device: &str, cursor: i64) -> Self {
+        Reader {
+            device: device.into(),
+            cursor,
+            has_moved: true,
+        }
+    }
+}
+
+/// Forgets the device that is furthest behind.
+fn forget_last(devices: &mut Vec<Reader>) {
+    let others = devices.iter().enumerate();
+    let others = others.filter(|(_, reader)| !reader.device.is_empty());
+    if let Some((place, _)) = others.min_by_key(|(_, reader)| reader.cursor) {
+        devices.swap_remove(place);
     }
 }
 

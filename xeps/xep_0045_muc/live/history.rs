@@ -41,7 +41,7 @@ impl Live {
         let mut inner = self.inner.lock();
         let owed = inner.cursors.of(&session.jid, session.device_key());
         let newest = inner.newest;
-        let Some(seat) = inner.seats.get_mut(&session.reference.id) else {
+        let Some(seat) = inner.seats.get_mut(session.reference.id) else {
             return Ok(());
         };
         let shown = shown.map_or(newest, |first| first - 1);
