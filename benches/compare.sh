@@ -44,6 +44,7 @@ presence    $xmpp   accounts      presence --seconds $seconds
 muc-30      $xmpp   accounts      muc --occupants 30 --seconds $seconds
 muc-100     $xmpp   accounts      muc --occupants 100 --seconds $seconds
 muc-256     $xmpp   accounts      muc --occupants 256 --seconds $seconds
+muc-256-16  $xmpp   accounts      muc --occupants 256 --on-the-way 16 --seconds $seconds
 offline     $xmpp   accounts      offline --messages 60
 offline-8   $xmpp   accounts      offline --messages 64 --window 8
 fsyncs      $xmpp   accounts      offline --messages 10 --fsyncs
