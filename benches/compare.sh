@@ -31,7 +31,7 @@ done
 [[ $out || $only || $servers ]] || out=$here/RESULTS.md
 
 # The scenarios: the name, the servers that have it, how to reach them, and what to run.
-all=raw,waxwing,ejabberd,prosody xmpp=waxwing,ejabberd,prosody peers=ejabberd,prosody
+all=raw,waxwing,ejabberd,prosody xmpp=waxwing,ejabberd,prosody
 mapfile -t scenarios <<END
 relay-1     $all    plain         relay --seconds $seconds
 relay-8     $all    plain         relay --window 8 --seconds $seconds
@@ -41,8 +41,10 @@ relay-sm    $xmpp   accounts      relay --sm --seconds $seconds
 latency     $all    plain         latency --seconds $seconds
 login       $xmpp   accounts-tls  login --seconds $seconds
 presence    $xmpp   accounts      presence --seconds $seconds
-muc-30      $peers  plain         muc --occupants 30 --seconds $seconds
-muc-100     $peers  plain         muc --occupants 100 --seconds $seconds
+muc-30      $xmpp   accounts      muc --occupants 30 --seconds $seconds
+muc-100     $xmpp   accounts      muc --occupants 100 --seconds $seconds
+muc-256     $xmpp   accounts      muc --occupants 256 --seconds $seconds
+muc-256-16  $xmpp   accounts      muc --occupants 256 --on-the-way 16 --seconds $seconds
 offline     $xmpp   accounts      offline --messages 60
 offline-8   $xmpp   accounts      offline --messages 64 --window 8
 fsyncs      $xmpp   accounts      offline --messages 10 --fsyncs

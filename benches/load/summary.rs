@@ -105,6 +105,11 @@ impl Runs {
                     *limit,
                     true,
                 ),
+                Gate::TimesEjabberd(limit) => (
+                    self.ratios(figure, (scenario, "waxwing"), (scenario, "ejabberd")),
+                    *limit,
+                    true,
+                ),
             };
             let found = median(&values);
             let ran = |key: &(String, String, u32)| key.0 == *scenario && key.1 == "waxwing";
@@ -112,10 +117,10 @@ impl Runs {
                 continue;
             }
             let sign = if below { "≤" } else { "≥" };
-            let unit = if matches!(gate, Gate::TimesRaw(..)) {
-                " × the raw relay"
-            } else {
-                ""
+            let unit = match gate {
+                Gate::TimesRaw(..) => " × the raw relay",
+                Gate::TimesEjabberd(_) => " × ejabberd",
+                Gate::AtMost(_) | Gate::AtLeast(_) => "",
             };
             let meets = |found| match below {
                 true => found <= limit,

@@ -25,4 +25,4 @@ VirtualHost "localhost"
 VirtualHost "anon.localhost"
   authentication = "anonymous"
 
-Component "conference.anon.localhost" "muc"
+Component "conference.localhost" "muc"

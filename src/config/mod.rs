@@ -157,6 +157,18 @@ settings! {
         /// How many members a room can have. Owners, admins and members count, whether they are
         /// there or not, and everybody else who is there. The owners of a room can allow fewer.
         max_members: u16 = 256, Kind::Integer(1, 256), Reload;
+
+        /// How many messages each second a room takes in the long run, from all who are in it.
+        messages_per_second: u32 = 200, Kind::Integer(1, 1_000_000), Reload;
+
+        /// How many it takes at once after a silence.
+        messages_burst: u32 = 1000, Kind::Integer(1, 1_000_000), Reload;
+
+        /// How many messages each second it takes in the long run from one of them.
+        occupant_messages_per_second: u32 = 20, Kind::Integer(1, 1_000_000), Reload;
+
+        /// How many it takes from one of them at once after a silence.
+        occupant_messages_burst: u32 = 100, Kind::Integer(1, 1_000_000), Reload;
     }
 }
 

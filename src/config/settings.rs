@@ -1,6 +1,6 @@
 //! What of the configuration concerns the exchange.
 
-use waxwing_core::exchange::Settings;
+use waxwing_core::exchange::{Rate, Settings};
 use waxwing_xmpp::Jid;
 
 use super::{Config, RegistrationMode};
@@ -59,6 +59,14 @@ impl Config {
             resume_seconds: limits.resume_timeout.as_secs(),
             groups_domain: Jid::parse(&self.groups_domain()).expect("a checked domain"),
             room_members: self.muc.max_members,
+            room_messages: Rate {
+                per_second: self.muc.messages_per_second,
+                burst: self.muc.messages_burst,
+            },
+            occupant_messages: Rate {
+                per_second: self.muc.occupant_messages_per_second,
+                burst: self.muc.occupant_messages_burst,
+            },
         }
     }
 }

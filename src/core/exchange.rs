@@ -67,6 +67,19 @@ pub struct Settings {
     pub groups_domain: Jid,
     /// Members that a room can have.
     pub room_members: u16,
+    /// Messages that a room takes.
+    pub room_messages: Rate,
+    /// Messages that it takes from one of its occupants.
+    pub occupant_messages: Rate,
+}
+
+/// So many things a second for a long time, and so many at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// A second, on average; at least one.
+    pub per_second: u32,
+    /// At once, after a pause.
+    pub burst: u32,
 }
 
 /// See the [module](self).

@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
 use waxwing_xmpp::{Jid, Stanza, StanzaError};
 
 use crate::db::DbError;
@@ -35,6 +36,14 @@ pub trait Feed: Send + Sync {
     /// Whose rows they are ([`is_feed`]).
     fn owner(&self) -> i64;
 
+    /// A row is committed, or could not be: then it is to be withdrawn here and now. Called on the
+    /// writer's thread, which everybody waits for. True: [`announce`](Self::announce) is to be
+    /// called, where it holds nobody up.
+    fn decided(&self, row: i64, is_committed: bool) -> bool;
+
+    /// Wakes the sessions that wait for what was committed.
+    fn announce(&self);
+
     /// The client of a session has taken the rows that it was given, up to this one.
     fn taken(&self, exchange: &Exchange, session: &Session, last: i64);
 
@@ -56,7 +65,7 @@ pub trait Feed: Send + Sync {
 /// A message for a feed.
 pub struct Publication<'a> {
     /// Whose row it becomes.
-    pub feed: i64,
+    pub feed: &'a Arc<dyn Feed>,
     /// The address that it is for.
     pub to: &'a Jid,
     /// The message as it is kept and given.
@@ -77,22 +86,21 @@ impl Exchange {
         tokio::spawn(work);
     }
 
-    /// Stores a message for a feed and returns its row. `decided` is told, on the writer's thread,
-    /// whether it was committed; where it was not, the sender is told. To be called under the lock
-    /// of the feed: the order of the calls is the order of the rows.
-    pub fn publish(
-        self: &Arc<Self>,
-        publication: &Publication<'_>,
-        decided: impl FnOnce(i64, bool) + Send + 'static,
-    ) -> Result<i64, StanzaError> {
+    /// Stores a message for a feed and returns its row. The feed is told whether it was committed;
+    /// where it was not, the sender is too. To be called under the lock of the feed: the order of
+    /// the calls is the order of the rows.
+    pub fn publish(self: &Arc<Self>, publication: &Publication<'_>) -> Result<i64, StanzaError> {
         let origin = publication.sender.map(Sender::hold);
         if let Some(origin) = &origin {
             origin.session.storing();
         }
         let (waiter, original) = (origin.clone(), publication.original.clone());
-        let exchange = Arc::clone(self);
+        let (exchange, feed) = (Arc::clone(self), Arc::clone(publication.feed));
+        let runtime = Handle::current();
         let done = move |id, result: Result<(), DbError>| {
-            decided(id, result.is_ok());
+            if feed.decided(id, result.is_ok()) {
+                runtime.spawn(async move { feed.announce() });
+            }
             if let Err(error) = &result {
                 tracing::error!(%error, "a message for a room could not be stored");
             }
@@ -127,7 +135,7 @@ fn row(exchange: &Exchange, publication: &Publication<'_>) -> NewRow {
         None => (0, (0, 0)),
     };
     NewRow {
-        recipient: publication.feed,
+        recipient: publication.feed.owner(),
         sender_account,
         from: publication.from.as_str().to_owned(),
         to_bare: publication.to.bare().to_owned(),

@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use waxwing_xmpp::sm::Ticket;
-use waxwing_xmpp::{Stanza, StreamError};
+use waxwing_xmpp::{Jid, Stanza, StreamError};
 
 use crate::clock::Timestamp;
 use crate::session::Session;
@@ -22,8 +22,8 @@ mod managed;
 mod queue;
 mod taken;
 
-pub use batch::{Batch, BatchPieces, is_only_chat_state};
-use batch::{Source, Thin, Waiting};
+pub use batch::{Batch, BatchPieces, Shared, is_only_chat_state};
+use batch::{Head, Source, Start, Thin, Waiting};
 pub use managed::{Asleep, Broken, Unacknowledged};
 use queue::Inner;
 pub use taken::{Late, ProbeNeed, Taken};
@@ -106,24 +106,6 @@ impl Held {
             Held::Row { id, .. } | Held::Feed { id, .. } => *id,
         }
     }
-}
-
-/// What a stanza is that many sessions get.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shared {
-    /// A row of a feed: given in order, and held until the client has taken it.
-    Row {
-        /// As in [`Held::Feed`].
-        feed: i64,
-        /// As in [`Held::Feed`].
-        id: i64,
-    },
-    /// Presence that a later one from the same address replaces.
-    Presence,
-    /// What nobody would miss: a chat state.
-    Passing,
-    /// Anything else that is not kept.
-    Notice,
 }
 
 /// What became of a stanza offered to an outbox.
@@ -226,27 +208,40 @@ impl Outbox {
         self.enqueue(&mut inner, waiting)
     }
 
-    /// Queues a row of a feed, or what is only for those who are there: `head` is the session's own
-    /// beginning of it, and `tail` the rest, which others get too.
-    pub fn push_shared(&self, head: Bytes, tail: Bytes, shared: Shared) -> Push {
-        let mut inner = self.inner.lock();
+    /// Queues a row of a feed, or what is only for those who are there: a stanza for the session
+    /// `to`. `tail` is all of it behind its name, without a `to`, and others get it too.
+    pub fn push_shared(&self, to: &Jid, tail: Bytes, shared: Shared) -> Push {
+        let start = match shared {
+            Shared::Presence => Start::Presence,
+            Shared::Row { .. } | Shared::Passing | Shared::Notice => Start::Message,
+        };
         let mut waiting = Waiting {
-            head,
+            head: Some(Head::new(start, to)),
             ..Waiting::plain(tail)
         };
         match shared {
             Shared::Row { feed, id } => {
                 waiting.gate = id;
                 waiting.source = Source::Held(Held::Feed { feed, id });
+                return self.put(&mut self.inner.lock(), waiting);
             }
             Shared::Presence => waiting.thin = Thin::Presence,
             Shared::Passing => waiting.thin = Thin::ChatState,
             Shared::Notice => {}
         }
-        self.enqueue(&mut inner, waiting)
+        self.enqueue(&mut self.inner.lock(), waiting)
     }
 
     fn enqueue(&self, inner: &mut Inner, waiting: Waiting) -> Push {
+        let outcome = self.put(inner, waiting);
+        if outcome == Push::Queued && !inner.rests() {
+            inner.wake();
+        }
+        outcome
+    }
+
+    /// Queues a piece, if there is room, and wakes nobody.
+    fn put(&self, inner: &mut Inner, waiting: Waiting) -> Push {
         if self.is_detached() {
             return Push::Detached;
         }
@@ -266,9 +261,6 @@ impl Outbox {
             }
         }
         inner.push(waiting);
-        if !inner.rests() {
-            inner.wake();
-        }
         Push::Queued
     }
 
@@ -357,8 +349,9 @@ impl Outbox {
     }
 
     /// Takes what there is, at most `max` stanzas or 64 KiB at a time, and no message above the row
-    /// `committed`, which is asked under the lock, so that a commit after it wakes; with `max` 0 nothing can be written, and only the other reasons to wake count.
-    /// Registers the task otherwise.
+    /// `committed`, which is asked under the lock, so that a commit after it wakes; with `max` 0
+    /// nothing can be written, and only the other reasons to wake count. Registers the task
+    /// otherwise.
     pub fn poll_take(
         &self,
         cx: &mut Context<'_>,

@@ -260,6 +260,8 @@ impl Session {
             return false;
         }
         if !is_known {
+            // Most follow a few, and there are many sessions.
+            feeds.reserve_exact(1);
             feeds.push(feed);
         }
         true

@@ -5,19 +5,17 @@
 //! The room's log is a feed: rows of the mailbox that the room owns. A message becomes a row first,
 //! is queued for every session under the same lock, and leaves when the row is committed.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
 use waxwing_core::Exchange;
 use waxwing_core::clock::Timestamp;
 use waxwing_core::feed::Feed;
-use waxwing_core::outbox::{Push, Shared};
-use waxwing_core::position::{Handing, Position};
+use waxwing_core::position::Position;
 use waxwing_core::session::Session;
 use waxwing_xmpp::Jid;
-use waxwing_xmpp::dom::escape_attr;
 
 use super::room::Room;
 use super::store;
@@ -30,15 +28,19 @@ mod feed;
 mod history;
 mod perform;
 mod publish;
+mod seats;
 
 use self::absent::Absent;
 use self::cursors::Cursors;
+use self::seats::{Seat, Seats};
 
 /// See the [module](self).
 pub struct Live {
     id: i64,
     jid: Jid,
     todo: Arc<Todo>,
+    /// The first row that was committed since the sessions were woken for one.
+    untold: AtomicI64,
     inner: Mutex<Inner>,
 }
 
@@ -46,8 +48,7 @@ pub struct Live {
 pub struct Inner {
     /// The room.
     pub room: Room,
-    /// The sessions in it, by their serial numbers.
-    seats: BTreeMap<u64, Seat>,
+    seats: Seats,
     cursors: Cursors,
     absent: Absent,
     /// The newest row of the log.
@@ -65,15 +66,6 @@ impl Todo {
     pub fn take(&self) -> Vec<Jid> {
         std::mem::take(&mut *self.0.lock())
     }
-}
-
-/// A session in the room.
-pub(super) struct Seat {
-    pub(super) session: Arc<Session>,
-    /// How far it has got with the log.
-    pub(super) position: Position,
-    /// Whether the subject follows when it has (§7.2.15).
-    is_new: bool,
 }
 
 /// What is known of a room's log and its readers when it is loaded.
@@ -94,7 +86,7 @@ impl Live {
         let mut inner = Inner {
             cursors: Cursors::new(log.cursors),
             absent: Absent::new(log.invited),
-            seats: BTreeMap::new(),
+            seats: Seats::default(),
             newest: log.newest,
             is_noted: false,
             room,
@@ -104,6 +96,7 @@ impl Live {
             id: inner.room.id(),
             jid: inner.room.jid().clone(),
             todo,
+            untold: AtomicI64::new(NOTHING),
             inner: Mutex::new(inner),
         }
     }
@@ -138,20 +131,30 @@ impl Live {
     }
 
     /// That could not be written: it is to be tried again.
-    pub fn not_written(&self, cursors: Vec<store::Cursor>) {
+    pub fn not_written(&self, cursors: &[store::Cursor]) {
         let mut inner = self.inner.lock();
         inner.cursors.not_written(cursors);
         self.note(&mut inner);
     }
 
-    /// A row of the log is committed, or could not be.
-    fn decided(&self, row: i64, is_committed: bool) {
-        for seat in self.inner.lock().seats.values() {
-            if is_committed {
-                seat.session.outbox.committed(row);
-            } else {
-                seat.session.outbox.withdraw(row);
-            }
+    /// A row of the log is committed, or could not be. Of several that are committed together the
+    /// first wakes everybody. True: it is that.
+    fn decide(&self, row: i64, is_committed: bool) -> bool {
+        if is_committed {
+            return self.untold.fetch_min(row, Ordering::AcqRel) == NOTHING;
+        }
+        for seat in self.inner.lock().seats.iter() {
+            seat.session.outbox.withdraw(row);
+        }
+        false
+    }
+
+    /// Wakes the sessions that wait for what is committed.
+    fn wake(&self) {
+        // Before the sessions are looked at: what comes later wakes anew.
+        let first = self.untold.swap(NOTHING, Ordering::AcqRel);
+        for seat in self.inner.lock().seats.iter() {
+            seat.session.outbox.committed(first);
         }
     }
 
@@ -185,12 +188,12 @@ impl Inner {
 
     /// The sessions in it.
     pub fn sessions(&self) -> impl Iterator<Item = &Arc<Session>> {
-        self.seats.values().map(|seat| &seat.session)
+        self.seats.iter().map(|seat| &seat.session)
     }
 
     /// How far a session has acknowledged the log.
     pub fn cursor(&self, session: &Session) -> i64 {
-        let seat = self.seats.get(&session.reference.id);
+        let seat = self.seats.get(session.reference.id);
         seat.map_or(0, |seat| seat.position.cursor())
     }
 
@@ -212,7 +215,7 @@ impl Inner {
             position,
             is_new,
         };
-        let before = self.seats.insert(session.reference.id, seat);
+        let before = self.seats.insert(seat);
         if before.is_some_and(|before| before.position.is_draining()) {
             // It counts once.
             session.set_feed_draining(false);
@@ -223,19 +226,13 @@ impl Inner {
 
     /// A session is not in the room any more.
     fn unseat(&mut self, session: &Jid) {
-        let found = self
-            .seats
-            .iter()
-            .find(|(_, seat)| seat.session.jid == *session);
-        let Some(id) = found.map(|(id, _)| *id) else {
+        let Some(seat) = self.seats.remove(session) else {
             return;
         };
-        if let Some(seat) = self.seats.remove(&id) {
-            if seat.position.is_draining() {
-                seat.session.set_feed_draining(false);
-            }
-            seat.session.unfollow(self.room.id());
+        if seat.position.is_draining() {
+            seat.session.set_feed_draining(false);
         }
+        seat.session.unfollow(self.room.id());
         self.absent.is_stale = true;
     }
 
@@ -249,42 +246,13 @@ impl Inner {
     }
 }
 
-impl Seat {
-    /// Changes how far it has got, and tells the session whether it is to be given pages.
-    pub(super) fn reposition<T>(&mut self, change: impl FnOnce(&mut Position) -> T) -> T {
-        let before = self.position.is_draining();
-        let outcome = change(&mut self.position);
-        let after = self.position.is_draining();
-        if before != after {
-            self.session.set_feed_draining(after);
-        }
-        outcome
-    }
-
-    /// Gives it a new row of the log, unless it is to be given that with the pages.
-    pub(super) fn hand(&mut self, feed: i64, row: i64, tail: &Bytes) {
-        if let Handing::Now { .. } = self.position.hand(row, true) {
-            self.push(tail.clone(), Shared::Row { feed, id: row });
-        }
-    }
-
-    /// Queues a message without its start, for this session.
-    pub(super) fn push(&self, tail: Bytes, shared: Shared) -> Push {
-        let head = head(MESSAGE, &self.session.jid);
-        self.session.outbox.push_shared(head, tail, shared)
-    }
-}
+/// No row.
+const NOTHING: i64 = i64::MAX;
 
 /// The start of a message.
 const MESSAGE: &str = "<message";
 /// The start of a presence stanza.
 const PRESENCE: &str = "<presence";
-
-/// The beginning of a stanza, which is the recipient's own.
-fn head(start: &'static str, to: &Jid) -> Bytes {
-    let to = escape_attr(to.as_str());
-    Bytes::from([start, " to='", &*to, "'"].concat())
-}
 
 /// A stanza that the room has made, after its start.
 fn tail(stanza: &Bytes, start: &'static str) -> Bytes {

@@ -11,7 +11,7 @@ use waxwing_core::clock::Timestamp;
 use waxwing_xmpp::{Element, Jid, StanzaError};
 
 use self::limits::Bucket;
-pub use self::limits::{Limits, Rate, keep_all_but_passing};
+pub use self::limits::{Limits, keep_all_but_passing};
 use self::members::Members;
 use self::occupants::Occupants;
 use super::affiliation::{Affiliation, Role};
@@ -55,6 +55,7 @@ mod tests;
 
 pub use self::leave::Exit;
 pub use self::message::is_subject;
+pub(super) use self::occupants::grow;
 pub use self::questions::Occupancy;
 
 /// What an IQ is answered with, and what is to happen besides. `None`: an empty result.

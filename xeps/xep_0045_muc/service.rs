@@ -163,8 +163,11 @@ impl MultiUserChat {
 
 /// What the server allows every room.
 fn limits(exchange: &Exchange) -> Limits {
+    let settings = exchange.settings.load();
     Limits {
-        max_members: exchange.settings.load().room_members,
+        max_members: settings.room_members,
+        messages_per_room: settings.room_messages,
+        messages_per_occupant: settings.occupant_messages,
         ..Limits::default()
     }
 }

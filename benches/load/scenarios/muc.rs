@@ -11,7 +11,7 @@ use crate::handler::{Handler, Outcome};
 use crate::lines::Lines;
 use crate::message::{Arrival, Template, arrival};
 use crate::options::MucOptions;
-use crate::report::Report;
+use crate::report::{Meter, Report};
 use crate::scenarios::{Ignore, close_all, measure, settle};
 
 /// Occupants that join a room at the same time.
@@ -29,7 +29,7 @@ pub(crate) fn run(
     report.setting("on_the_way", options.on_the_way);
     let plans = fleet.server.plans(0..sessions);
     fleet.bring_online(&plans, &mut Ignore)?;
-    join(options, fleet)?;
+    join(options, fleet, report)?;
     let mut talk = Talk::new(options);
     talk.start(&mut fleet.lines);
     measure(
@@ -58,25 +58,23 @@ fn service(options: &MucOptions) -> String {
     }
 }
 
-/// Joins all occupants: the first of each room makes it, the others follow.
-fn join(options: &MucOptions, fleet: &mut Fleet) -> Result<(), Failure> {
+/// Joins all occupants: the first of each room makes it, the others follow, and what that costs is
+/// measured. Each sees everybody who is there, and is seen.
+fn join(options: &MucOptions, fleet: &mut Fleet, report: &mut Report) -> Result<(), Failure> {
     let rooms = 0..options.rooms;
     let first: Vec<usize> = rooms.clone().map(|room| room * options.occupants).collect();
     let others = rooms.flat_map(|room| {
         let first = room * options.occupants;
         first + 1..first + options.occupants
     });
-    for waiting in [first, others.collect()] {
-        let mut join = Join {
-            options,
-            total: waiting.len(),
-            waiting: waiting.into_iter().rev().collect(),
-            begun: 0,
-            joined: 0,
-        };
-        if fleet.run(&mut join, None)? == Outcome::Stalled {
-            return Err(Failure::LoginsStalled(join.joined, join.total));
-        }
+    Join::new(options, first).run(fleet)?;
+    let mut join = Join::new(options, others.collect());
+    if join.total > 0 {
+        let pids = fleet.server.pids.clone();
+        let meter = Meter::start(&pids)?;
+        join.run(fleet)?;
+        meter.finish(join.total as u64, "join", report)?;
+        meter.finish(join.seen, "join_presence", report)?;
     }
     Ok(())
 }
@@ -88,6 +86,29 @@ struct Join<'a> {
     total: usize,
     begun: usize,
     joined: usize,
+    /// Presence stanzas that arrived.
+    seen: u64,
+}
+
+impl<'a> Join<'a> {
+    fn new(options: &'a MucOptions, mut waiting: Vec<usize>) -> Join<'a> {
+        waiting.reverse();
+        Join {
+            options,
+            total: waiting.len(),
+            waiting,
+            begun: 0,
+            joined: 0,
+            seen: 0,
+        }
+    }
+
+    fn run(&mut self, fleet: &mut Fleet) -> Result<(), Failure> {
+        match fleet.run(self, None)? {
+            Outcome::Stalled => Err(Failure::LoginsStalled(self.joined, self.total)),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Handler for Join<'_> {
@@ -98,6 +119,7 @@ impl Handler for Join<'_> {
         lines: &mut Lines,
     ) -> Result<(), Failure> {
         let refused = element.attr_is("type", "error");
+        self.seen += u64::from(element.name() == b"presence");
         match element.name() {
             b"presence" | b"iq" if refused => {
                 let service = service(self.options);

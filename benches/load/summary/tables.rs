@@ -45,7 +45,12 @@ pub(super) const FIGURES: &[(&str, &[&str])] = &[
         "muc",
         &[
             "server_us_per_delivered_message",
+            "server_user_us_per_delivered_message",
+            "server_system_us_per_delivered_message",
+            "delivered_messages_per_second",
             "client_busy_percent_for_delivered_messages",
+            "server_us_per_join",
+            "server_us_per_join_presence",
         ],
     ),
     (
@@ -72,6 +77,8 @@ pub(super) enum Gate {
     AtLeast(f64),
     /// Times the raw relay's figure of `relay-1` or `relay-8` in the same round.
     TimesRaw(&'static str, f64),
+    /// Times ejabberd's figure of the same scenario in the same round.
+    TimesEjabberd(f64),
 }
 
 /// The gates: scenario, figure, and what it must be.
@@ -104,6 +111,26 @@ pub(super) const GATES: &[(&str, &str, Gate)] = &[
         Gate::AtLeast(100_000.0),
     ),
     ("offline", "acknowledged_p50_us", Gate::AtMost(1000.0)),
+    (
+        "muc-256",
+        "server_us_per_delivered_message",
+        Gate::AtMost(3.0),
+    ),
+    (
+        "muc-256-16",
+        "server_us_per_delivered_message",
+        Gate::AtMost(3.0),
+    ),
+    (
+        "muc-256-16",
+        "server_us_per_delivered_message",
+        Gate::TimesEjabberd(0.125),
+    ),
+    (
+        "muc-256",
+        "server_us_per_delivered_message",
+        Gate::TimesEjabberd(0.125),
+    ),
     ("latency", "at_10_percent_p50_us", Gate::AtMost(35.0)),
     ("latency", "at_10_percent_p99_us", Gate::AtMost(400.0)),
 ];

@@ -98,10 +98,31 @@ fn presence_reaches_every_contact() {
     assert!(run.verdict("arrived") as f64 >= 36.0 + run.figure("presences"));
 }
 
-/// The server has no rooms yet: this becomes a run like the others.
+#[test]
+fn muc_counts_every_delivery() {
+    let server = Waxwing::start();
+    let scenario = ["muc", "--rooms", "2", "--occupants", "5"];
+    let check = |run: &tool::Run| {
+        run.assert_correct("delivered_messages", 1.0);
+        assert_eq!(
+            run.figure("joins"),
+            8.0,
+            "all but the two that make the rooms"
+        );
+        assert!(run.figure("server_us_per_delivered_message") > 0.0);
+        assert!(run.verdict("arrived") as f64 >= run.figure("delivered_messages"));
+    };
+    check(&server.run_with_accounts(&[&scenario[..], &SHORT].concat()));
+    let managed = ["--sm", "--prefix", "managed"];
+    check(&server.run_with_accounts(&[&scenario[..], &managed, &SHORT].concat()));
+    let paced = ["--rate", "100", "--prefix", "paced"];
+    check(&server.run_with_accounts(&[&scenario[..], &paced, &SHORT].concat()));
+}
+
 #[test]
 fn what_the_server_does_not_have_is_named() {
-    let server = Waxwing::start();
-    let run = server.run(&["muc", "--occupants", "3"]);
-    run.assert_failed("no room (XEP-0045) at conference.localhost");
+    let service = ["--service", "rooms.example"];
+    let run =
+        Waxwing::start().run_with_accounts(&[&["muc", "--occupants", "3"], &service[..]].concat());
+    run.assert_failed("no room (XEP-0045) at rooms.example");
 }

@@ -3,6 +3,8 @@
 use std::collections::{VecDeque, vec_deque};
 
 use bytes::Bytes;
+use waxwing_xmpp::Jid;
+use waxwing_xmpp::dom::escape_attr;
 use waxwing_xmpp::stanza::{Children, Kind, PresenceType, Stanza};
 
 use super::Held;
@@ -18,11 +20,11 @@ impl Batch {
     /// Hands over what is to be written: the pieces, as one if together they are small.
     pub fn write(self, mut queue: impl FnMut(Bytes)) {
         let bytes = self.0.iter().map(Waiting::len).sum();
-        let is_one = self.0.len() == 1 && self.0.iter().all(|waiting| waiting.head.is_empty());
+        let is_one = self.0.len() == 1 && self.0.iter().all(|waiting| waiting.head.is_none());
         if is_one || bytes > JOINED_BYTES {
             for waiting in self.0 {
-                if !waiting.head.is_empty() {
-                    queue(waiting.head);
+                if let Some(head) = waiting.head {
+                    queue(head.to_bytes());
                 }
                 queue(waiting.stanza);
             }
@@ -30,8 +32,7 @@ impl Batch {
         }
         let mut joined = Vec::with_capacity(bytes);
         for waiting in &self.0 {
-            joined.extend_from_slice(&waiting.head);
-            joined.extend_from_slice(&waiting.stanza);
+            waiting.write(&mut joined);
         }
         queue(Bytes::from(joined));
     }
@@ -60,7 +61,7 @@ impl Iterator for BatchPieces {
 /// A piece in the queue.
 pub(super) struct Waiting {
     /// The beginning of the stanza, where only that is its own and the rest is shared with others.
-    pub(super) head: Bytes,
+    pub(super) head: Option<Head>,
     pub(super) stanza: Bytes,
     pub(super) thin: Thin,
     pub(super) source: Source,
@@ -82,7 +83,7 @@ impl Waiting {
     /// Bytes that do not count as a stanza.
     pub(super) fn raw(bytes: Bytes) -> Self {
         Waiting {
-            head: Bytes::new(),
+            head: None,
             stanza: bytes,
             thin: Thin::Never,
             source: Source::Raw,
@@ -100,15 +101,96 @@ impl Waiting {
 
     /// Its bytes.
     pub(super) fn len(&self) -> usize {
-        self.head.len() + self.stanza.len()
+        self.head.as_ref().map_or(0, Head::len) + self.stanza.len()
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        if let Some(head) = &self.head {
+            head.write(out);
+        }
+        out.extend_from_slice(&self.stanza);
     }
 
     /// The stanza in one piece; copied only where it is in two.
     pub(super) fn to_bytes(&self) -> Bytes {
-        if self.head.is_empty() {
+        if self.head.is_none() {
             return self.stanza.clone();
         }
-        Bytes::from([&*self.head, &*self.stanza].concat())
+        let mut bytes = Vec::with_capacity(self.len());
+        self.write(&mut bytes);
+        Bytes::from(bytes)
+    }
+}
+
+/// What a stanza is that many sessions get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shared {
+    /// A row of a feed: given in order, and held until the client has taken it. The owner of the
+    /// outbox is not woken before [`Outbox::committed`](super::Outbox::committed).
+    Row {
+        /// As in [`Held::Feed`].
+        feed: i64,
+        /// As in [`Held::Feed`].
+        id: i64,
+    },
+    /// Presence that a later one from the same address replaces.
+    Presence,
+    /// What nobody would miss: a chat state.
+    Passing,
+    /// Anything else that is not kept.
+    Notice,
+}
+
+/// The beginning of a stanza of which the rest is shared: its name and its recipient. It is made
+/// into bytes where it is written.
+pub(super) struct Head {
+    to: Jid,
+    /// Its bytes.
+    len: u16,
+    start: Start,
+}
+
+/// How a stanza starts.
+#[derive(Clone, Copy)]
+pub(super) enum Start {
+    Message,
+    Presence,
+}
+
+impl Start {
+    fn as_str(self) -> &'static str {
+        match self {
+            Start::Message => "<message to='",
+            Start::Presence => "<presence to='",
+        }
+    }
+}
+
+impl Head {
+    pub(super) fn new(start: Start, to: &Jid) -> Self {
+        let len = start.as_str().len() + escape_attr(to.as_str()).len() + 1;
+        Head {
+            to: to.clone(),
+            // An address is at most 3071 bytes long, and a character becomes six at most.
+            len: u16::try_from(len).unwrap_or(u16::MAX),
+            start,
+        }
+    }
+
+    fn len(&self) -> usize {
+        usize::from(self.len)
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.start.as_str().as_bytes());
+        out.extend_from_slice(escape_attr(self.to.as_str()).as_bytes());
+        out.push(b'\'');
+    }
+
+    fn to_bytes(&self) -> Bytes {
+        let mut bytes = Vec::with_capacity(self.len());
+        self.write(&mut bytes);
+        Bytes::from(bytes)
     }
 }
 

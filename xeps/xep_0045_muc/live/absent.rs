@@ -60,7 +60,7 @@ impl Inner {
     }
 
     fn list_absent(&mut self) {
-        let here: BTreeSet<&str> = (self.seats.values())
+        let here: BTreeSet<&str> = (self.seats.iter())
             .map(|seat| seat.session.jid.bare())
             .collect();
         let absent = self

@@ -3,7 +3,7 @@
 //! A member has a cursor of its own, under the key '', which is what any of its devices has
 //! acknowledged, and one for each device. They are moved in memory and written together.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use waxwing_core::clock::Timestamp;
 use waxwing_xmpp::Jid;
@@ -16,9 +16,16 @@ const MAX_DEVICES: usize = 32;
 /// See the [module](self).
 #[derive(Default)]
 pub(super) struct Cursors {
-    members: HashMap<Jid, BTreeMap<Box<str>, i64>>,
-    /// What moved since it was written.
-    moved: BTreeSet<(Jid, Box<str>)>,
+    members: HashMap<Jid, Vec<Reader>>,
+}
+
+/// A device of a member, or all of them.
+struct Reader {
+    /// The key of the device; '' stands for all.
+    device: Box<str>,
+    cursor: i64,
+    /// Whether it moved since it was written.
+    has_moved: bool,
 }
 
 impl Cursors {
@@ -26,7 +33,11 @@ impl Cursors {
         let mut cursors = Cursors::default();
         for cursor in known {
             let devices = cursors.members.entry(cursor.jid).or_default();
-            devices.insert(cursor.device.into(), cursor.cursor);
+            devices.push(Reader {
+                device: cursor.device.into(),
+                cursor: cursor.cursor,
+                has_moved: false,
+            });
         }
         cursors
     }
@@ -43,9 +54,8 @@ impl Cursors {
         self.members.retain(|jid, _| members.contains(jid));
         for member in members {
             if !self.members.contains_key(member) {
-                let own = BTreeMap::from([("".into(), newest)]);
+                let own = vec![Reader::new("", newest)];
                 self.members.insert(member.clone(), own);
-                self.moved.insert((member.clone(), "".into()));
                 new.push(member.clone());
             }
         }
@@ -56,8 +66,11 @@ impl Cursors {
     /// owes the user nothing.
     pub(super) fn of(&self, user: &Jid, device: Option<&str>) -> Option<i64> {
         let devices = self.members.get(user.bare())?;
-        let own = devices.get("").copied();
-        device.and_then(|key| devices.get(key).copied()).or(own)
+        let cursor = |key: &str| {
+            let reader = devices.iter().find(|reader| *reader.device == *key);
+            reader.map(|reader| reader.cursor)
+        };
+        device.and_then(cursor).or_else(|| cursor(""))
     }
 
     /// The same for a device that enters: it is known from here on. Else another one of its user
@@ -65,10 +78,9 @@ impl Cursors {
     pub(super) fn begin(&mut self, user: &Jid, device: Option<&str>) -> Option<i64> {
         let begin = self.of(user, device)?;
         if let (Some(key), Some(devices)) = (device, self.members.get_mut(user.bare()))
-            && !devices.contains_key(key)
+            && !devices.iter().any(|reader| *reader.device == *key)
         {
             add(devices, key, begin);
-            self.moved.insert((user.to_bare(), key.into()));
         }
         Some(begin)
     }
@@ -84,47 +96,68 @@ impl Cursors {
             return;
         };
         for key in [Some(""), device].into_iter().flatten() {
-            match devices.get_mut(key) {
-                Some(cursor) if *cursor >= row => continue,
-                Some(cursor) => *cursor = row,
+            match devices.iter_mut().find(|reader| *reader.device == *key) {
+                Some(reader) if reader.cursor >= row => {}
+                Some(reader) => {
+                    reader.cursor = row;
+                    reader.has_moved = true;
+                }
                 None => add(devices, key, row),
             }
-            self.moved.insert((user.to_bare(), key.into()));
+        }
+    }
+
+    /// These could not be written: they count as moved still.
+    pub(super) fn not_written(&mut self, cursors: &[Cursor]) {
+        for cursor in cursors {
+            let devices = self.members.get_mut(cursor.jid.bare());
+            let mut readers = devices.into_iter().flatten();
+            if let Some(reader) = readers.find(|reader| *reader.device == *cursor.device) {
+                reader.has_moved = true;
+            }
         }
     }
 
     /// What moved since this was asked last.
     pub(super) fn take_moved(&mut self, now: Timestamp) -> Vec<Cursor> {
-        let moved = std::mem::take(&mut self.moved);
-        let cursor = |(jid, device): (Jid, Box<str>)| {
-            let cursor = *self.members.get(jid.bare())?.get(&device)?;
-            Some(Cursor {
-                jid,
-                device: device.into(),
-                cursor,
-                seen_at: now,
-            })
-        };
-        moved.into_iter().filter_map(cursor).collect()
-    }
-
-    /// These could not be written: they count as moved still.
-    pub(super) fn not_written(&mut self, cursors: Vec<Cursor>) {
-        let moved = cursors.into_iter();
-        self.moved
-            .extend(moved.map(|cursor| (cursor.jid, cursor.device.into())));
+        let mut moved = Vec::new();
+        for (jid, devices) in &mut self.members {
+            for reader in devices.iter_mut().filter(|reader| reader.has_moved) {
+                reader.has_moved = false;
+                moved.push(Cursor {
+                    jid: jid.clone(),
+                    device: reader.device.to_string(),
+                    cursor: reader.cursor,
+                    seen_at: now,
+                });
+            }
+        }
+        moved
     }
 }
 
-/// Enters a device of a member, within the bound.
-fn add(devices: &mut BTreeMap<Box<str>, i64>, key: &str, row: i64) {
-    if devices.len() > MAX_DEVICES {
-        let others = devices.iter().filter(|(key, _)| !key.is_empty());
-        let last = others.min_by_key(|(_, cursor)| **cursor);
-        let last = last.map(|(key, _)| key.clone());
-        last.map(|key| devices.remove(&key));
+impl Reader {
+    /// One that is to be written down.
+    fn new(device: &str, cursor: i64) -> Self {
+        Reader {
+            device: device.into(),
+            cursor,
+            has_moved: true,
+        }
     }
-    devices.insert(key.into(), row);
+}
+
+/// Enters a device of a member, within the bound: the one that is furthest behind is forgotten.
+fn add(devices: &mut Vec<Reader>, key: &str, row: i64) {
+    if devices.len() > MAX_DEVICES {
+        let others = devices.iter().enumerate();
+        let others = others.filter(|(_, reader)| !reader.device.is_empty());
+        if let Some((place, _)) = others.min_by_key(|(_, reader)| reader.cursor) {
+            devices.swap_remove(place);
+        }
+    }
+    devices.reserve_exact(1);
+    devices.push(Reader::new(key, row));
 }
 
 #[cfg(test)]
@@ -183,7 +216,7 @@ mod tests {
         );
         assert_eq!(moved.len(), 2);
         assert!(cursors.take_moved(Timestamp(7)).is_empty());
-        cursors.not_written(moved.clone());
+        cursors.not_written(&moved);
         cursors.advance(&alice, Some("a"), 4);
         assert_eq!(cursors.take_moved(Timestamp(8)).len(), 2);
         // Who comes back begins anew.

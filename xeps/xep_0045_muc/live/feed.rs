@@ -33,9 +33,17 @@ impl Feed for Live {
         self.id
     }
 
+    fn decided(&self, row: i64, is_committed: bool) -> bool {
+        self.decide(row, is_committed)
+    }
+
+    fn announce(&self) {
+        self.wake();
+    }
+
     fn taken(&self, _: &Exchange, session: &Session, last: i64) {
         let mut inner = self.inner.lock();
-        let Some(seat) = inner.seats.get_mut(&session.reference.id) else {
+        let Some(seat) = inner.seats.get_mut(session.reference.id) else {
             return;
         };
         seat.position.acknowledged(last);
@@ -46,7 +54,7 @@ impl Feed for Live {
 
     fn sleep(&self, session: &Session) {
         let mut inner = self.inner.lock();
-        if let Some(seat) = inner.seats.get_mut(&session.reference.id) {
+        if let Some(seat) = inner.seats.get_mut(session.reference.id) {
             seat.reposition(|position| position.rewind([], true));
         }
     }
@@ -72,7 +80,7 @@ impl Feed for Live {
                 let newest = inner.newest;
                 let next = inner
                     .seats
-                    .get_mut(&id)
+                    .get_mut(id)
                     .and_then(|seat| seat.position.next());
                 match next {
                     Some(Next::Page(after)) => (after, newest),
@@ -97,7 +105,7 @@ impl Live {
         let is_unchanged = inner.newest == newest;
         let subject = self.subject(&inner);
         let shows_jids = inner.room.config().whois == Whois::Anyone;
-        let Some(seat) = inner.seats.get_mut(&session.reference.id) else {
+        let Some(seat) = inner.seats.get_mut(session.reference.id) else {
             return Page::Done;
         };
         if rows.is_empty() {

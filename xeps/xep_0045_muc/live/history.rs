@@ -35,7 +35,7 @@ impl Live {
         let since = since(wish, exchange.now());
         let shown = fitting(&latest, wish.max_chars, since);
         let mut inner = self.inner.lock();
-        let Some(seat) = inner.seats.get_mut(&session.reference.id) else {
+        let Some(seat) = inner.seats.get_mut(session.reference.id) else {
             return Ok(());
         };
         let before = |first: &i64| *first <= seat.position.handed();

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use waxwing_core::Exchange;
 use waxwing_core::exchange::{Receipt, Sender};
-use waxwing_core::feed::Publication;
+use waxwing_core::feed::{Feed, Publication};
 use waxwing_core::outbox::{Push, Shared};
 use waxwing_xmpp::Stanza;
 use waxwing_xmpp::dom::escape_attr;
 
-use super::{Inner, Live, MESSAGE, PRESENCE, head, tail};
+use super::{Inner, Live, MESSAGE, PRESENCE, tail};
 use crate::xep_0045_muc::effect::{Published, Spread};
 use crate::xep_0359_stanza_ids::{self as stanza_ids, archive_id};
 
@@ -29,8 +29,9 @@ impl Inner {
             self.pass(&published.stanza);
             return Receipt::Settled;
         }
+        let feed = Arc::clone(live) as Arc<dyn Feed>;
         let publication = Publication {
-            feed: live.id,
+            feed: &feed,
             to: &live.jid,
             stanza: &published.stanza,
             original: original.unwrap_or(&published.stanza),
@@ -38,16 +39,14 @@ impl Inner {
             archived: published.kept.archive && self.room.config().is_archived,
             sender,
         };
-        let told = Arc::clone(live);
-        let decided = move |row, is_committed| told.decided(row, is_committed);
-        let row = match exchange.publish(&publication, decided) {
+        let row = match exchange.publish(&publication) {
             Ok(row) => row,
             Err(error) => return Receipt::Bounced(error),
         };
         self.newest = row;
         let stanza = with_id(&published.stanza, live, row);
         let tail = tail(stanza.bytes(), MESSAGE);
-        for seat in self.seats.values_mut() {
+        for seat in self.seats.iter_mut() {
             seat.hand(live.id, row, &tail);
         }
         Receipt::Storing { row, sent: false }
@@ -56,7 +55,7 @@ impl Inner {
     /// Hands out what nobody would miss.
     fn pass(&self, stanza: &Stanza) {
         let tail = tail(stanza.bytes(), MESSAGE);
-        for seat in self.seats.values() {
+        for seat in self.seats.iter() {
             // Who is not here, or has not come so far yet, need not know who is writing.
             if !seat.position.is_draining() {
                 seat.push(tail.clone(), Shared::Passing);
@@ -83,8 +82,7 @@ impl Inner {
             let Some(session) = super::find_session(exchange, to) else {
                 continue;
             };
-            let head = head(start, to);
-            if session.outbox.push_shared(head, tail.clone(), kind) == Push::Detached {
+            if session.outbox.push_shared(to, tail.clone(), kind) == Push::Detached {
                 tracing::debug!(session = session.reference.id, "takes nothing more");
             }
         }

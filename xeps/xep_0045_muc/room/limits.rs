@@ -1,19 +1,11 @@
 //! How much a room takes, and how fast.
 
 use waxwing_core::clock::Timestamp;
+use waxwing_core::exchange::Rate;
 use waxwing_core::powers::Kept;
 use waxwing_xmpp::error::ErrorType;
 use waxwing_xmpp::stanza::Children;
 use waxwing_xmpp::{Stanza, StanzaError};
-
-/// So many things a second for a long time, and so many at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rate {
-    /// A second, on average; at least one.
-    pub per_second: u16,
-    /// At once, after a pause.
-    pub burst: u16,
-}
 
 /// What a room allows. The server's, the same for all of its rooms.
 #[derive(Clone, Copy, Debug)]
@@ -100,34 +92,37 @@ pub fn keep_all_but_passing(message: &Stanza) -> Kept {
     Kept::BOTH
 }
 
-/// How much of a rate is used up: the moment from which nothing of it is.
+/// How much of a rate is used up: the moment from which nothing of it is, in microseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Bucket(i64);
 
 impl Bucket {
     /// Whether there is room for one more.
     pub(super) fn has_room(self, rate: Rate, now: Timestamp) -> bool {
-        let (step, burst) = (rate.step(), i64::from(rate.burst.max(1)));
-        self.free_at(rate, now) - now.0 <= (burst - 1) * step
+        let burst = i64::from(rate.burst.max(1));
+        self.free_at(rate, now) - micros(now) <= (burst - 1) * step(rate)
     }
 
     /// Counts one more.
     pub(super) fn take(&mut self, rate: Rate, now: Timestamp) {
-        self.0 = self.free_at(rate, now) + rate.step();
+        self.0 = self.free_at(rate, now) + step(rate);
     }
 
     /// Never further ahead than a full burst: the clock may have been set back.
     fn free_at(self, rate: Rate, now: Timestamp) -> i64 {
-        let most = i64::from(rate.burst.max(1)) * rate.step();
-        self.0.clamp(now.0, now.0.saturating_add(most))
+        let most = i64::from(rate.burst.max(1)) * step(rate);
+        let now = micros(now);
+        self.0.clamp(now, now.saturating_add(most))
     }
 }
 
-impl Rate {
-    /// Milliseconds for one.
-    fn step(self) -> i64 {
-        (1000 / i64::from(self.per_second.max(1))).max(1)
-    }
+fn micros(at: Timestamp) -> i64 {
+    at.0.saturating_mul(1000)
+}
+
+/// Microseconds for one.
+fn step(rate: Rate) -> i64 {
+    (1_000_000 / i64::from(rate.per_second.max(1))).max(1)
 }
 
 /// An occupant does too much.

@@ -205,7 +205,7 @@ impl Occupants {
 
 /// Makes place for one more by less than what a vector takes of its own accord: most rooms grow
 /// slowly, and there are many of them.
-pub(super) fn grow<T>(list: &mut Vec<T>) {
+pub(in crate::xep_0045_muc) fn grow<T>(list: &mut Vec<T>) {
     if list.len() == list.capacity() {
         list.reserve_exact(4 + list.len() / 8);
     }

@@ -256,7 +256,7 @@ fn write_moved(exchange: &Exchange, moved: Vec<(Arc<Live>, Vec<store::Cursor>)>)
         if let Err(error) = written.await {
             tracing::error!(%error, "how far members have read could not be written");
             for (live, cursors) in moved {
-                live.not_written(cursors);
+                live.not_written(&cursors);
             }
         }
     });

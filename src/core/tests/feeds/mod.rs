@@ -18,13 +18,13 @@ struct Talkative;
 
 impl Talkative {
     fn say(session: &Session, id: i64) {
-        let (head, row) = (Bytes::from("<message"), FIRST_FEED + id);
+        let row = FIRST_FEED + id;
         let shared = Shared::Row {
             feed: FIRST_FEED,
             id: row,
         };
         let tail = Bytes::from(format!(" id='{id}'><body/></message>"));
-        session.outbox.push_shared(head, tail, shared);
+        session.outbox.push_shared(&session.jid, tail, shared);
     }
 }
 
@@ -32,6 +32,12 @@ impl Feed for Talkative {
     fn owner(&self) -> i64 {
         FIRST_FEED
     }
+
+    fn decided(&self, _: i64, _: bool) -> bool {
+        false
+    }
+
+    fn announce(&self) {}
 
     fn taken(&self, _: &Exchange, _: &Session, _: i64) {}
 

@@ -8,7 +8,7 @@ use waxwing_core::accounts::Accounts;
 use waxwing_core::binding::Binding;
 use waxwing_core::clock::{Clock, Ids, SystemClock, SystemIds};
 use waxwing_core::db::{Database, Migrations, Options};
-use waxwing_core::exchange::Receipt;
+use waxwing_core::exchange::{Rate, Receipt};
 use waxwing_core::mailbox_store::{self, Mailbox};
 use waxwing_core::outbox::Wake;
 use waxwing_core::powers::{IqTable, Powers};
@@ -169,6 +169,10 @@ impl World {
 }
 
 fn settings() -> Settings {
+    let rate = Rate {
+        per_second: 1000,
+        burst: 1000,
+    };
     Settings {
         domain: jid("localhost"),
         admins: Vec::new(),
@@ -190,5 +194,7 @@ fn settings() -> Settings {
         resume_seconds: 600,
         groups_domain: jid("groups.localhost"),
         room_members: 256,
+        room_messages: rate,
+        occupant_messages: rate,
     }
 }

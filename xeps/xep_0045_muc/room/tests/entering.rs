@@ -2,7 +2,8 @@
 
 use super::world::{World, condition, jid};
 use crate::xep_0045_muc::effect::{Change, Effect};
-use crate::xep_0045_muc::room::{Exit, Limits, Rate};
+use crate::xep_0045_muc::room::{Exit, Limits};
+use waxwing_core::exchange::Rate;
 
 /// §7.2.2: the others first, then oneself; §7.2.4: real JIDs for moderators.
 #[test]

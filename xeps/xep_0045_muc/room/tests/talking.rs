@@ -3,8 +3,9 @@
 use super::world::{Got, World, condition, element, jid, stanza};
 use crate::xep_0045_muc::USER;
 use crate::xep_0045_muc::effect::{Change, Effect};
-use crate::xep_0045_muc::room::{Limits, Rate};
+use crate::xep_0045_muc::room::Limits;
 use waxwing_core::clock::Timestamp;
+use waxwing_core::exchange::Rate;
 use waxwing_core::powers::Kept;
 
 fn room() -> World {

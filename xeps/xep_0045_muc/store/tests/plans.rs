@@ -87,3 +87,42 @@ async fn lists_are_read_from_their_indexes() {
         assert_eq!(steps.first().map(String::as_str), Some(expected));
     }
 }
+
+/// So many rooms cost the start nothing: of them it reads those that somebody is in, and those that
+/// go with their last occupant.
+#[tokio::test]
+async fn the_start_passes_by_rooms_that_nobody_is_in() {
+    let directory = TempDir::new().unwrap();
+    let database = open(directory.path());
+    create(&database, A, "first", Config::instant(256)).await;
+    let copies = "INSERT INTO muc_room (id, local, title, description, lang, persistent, public, \
+        members_only, moderated, password, whois, private_messages, change_subject, invite, \
+        request_voice, register, member_list_from, presence_from, archived, history, max_members) \
+        WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < ?1) \
+        SELECT id + n, 'room' || n, title, description, lang, persistent, public, members_only, \
+        moderated, password, whois, private_messages, change_subject, invite, request_voice, \
+        register, member_list_from, presence_from, archived, history, max_members \
+        FROM muc_room, number";
+    let copies = Statement::new(copies, vec![Value::Int(100_000)]);
+    database.batch(vec![copies]).await.unwrap();
+    assert_eq!(newest_id(&database).await, Ok(A + 100_000));
+    assert_eq!(seats(&database).await, Ok(Vec::new()));
+    assert_eq!(temporary(&database).await, Ok(Vec::new()));
+    for (statement, expected) in [
+        (
+            sql::OCCUPANTS,
+            &[
+                "SCAN muc_occupant",
+                "SEARCH muc_room USING INTEGER PRIMARY KEY",
+            ][..],
+        ),
+        (sql::NEWEST, &["SEARCH muc_room"]),
+        // A partial index, which holds nothing else.
+        (sql::TEMPORARY, &["SCAN muc_room USING INDEX muc_temporary"]),
+    ] {
+        let steps = plan(&database, statement).await;
+        for (step, expected) in steps.iter().zip(expected) {
+            assert!(step.starts_with(expected), "{statement}: {step}");
+        }
+    }
+}
