@@ -29,7 +29,7 @@ pub use children::Children;
 pub use envelope::Envelope;
 pub(crate) use envelope::{Namespace, Span};
 pub use forward::Forward;
-pub use reply::{empty_result, error_reply};
+pub use reply::{empty_result, error_reply, error_reply_with};
 pub use rewrite::{ParseError, Strip};
 
 /// What kind of element stands at depth 1 of a stream (RFC 6120 §8).

@@ -241,6 +241,10 @@ impl Serve for MultiUserChat {
                 // Nobody subscribes to a service or a room (§14.1).
                 (None, PresenceType::Available) => Err(StanzaError::service_unavailable()),
                 (None, _) => Ok(()),
+                (Some(_), PresenceType::Available) => {
+                    let appeared = self.appear(exchange, session, presence, to).await;
+                    appeared.or_else(|error| entering::refuse(session, presence, error))
+                }
                 (Some(_), _) => self.appear(exchange, session, presence, to).await,
             }
         })

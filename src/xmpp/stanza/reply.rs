@@ -14,8 +14,21 @@ pub fn error_reply<B: Source>(
     to: Option<&str>,
     error: &StanzaError,
 ) -> Stanza {
+    error_reply_with(of, from, to, "", error)
+}
+
+/// An [`error_reply`] with a further child before the error, as XML: something of what was asked.
+#[must_use]
+pub fn error_reply_with<B: Source>(
+    of: &Framed<B>,
+    from: Option<&str>,
+    to: Option<&str>,
+    child: &str,
+    error: &StanzaError,
+) -> Stanza {
     let mut out = opened(of, from, to, "error");
     out.push('>');
+    out.push_str(child);
     error.write_xml(&mut out);
     out.push_str("</");
     out.push_str(of.name());

@@ -10,6 +10,7 @@ use waxwing_xmpp::error::{Condition, StanzaError};
 use waxwing_xmpp::framing::{Framer, Limits, Unit};
 use waxwing_xmpp::stanza::{
     Children, Framed, IqType, Kind, MessageType, PresenceType, Source, Stanza, Strip, error_reply,
+    error_reply_with,
 };
 use waxwing_xmpp::{dom, ns};
 
@@ -309,6 +310,11 @@ fn an_error_reply_keeps_kind_and_id() {
     assert_eq!(reply.iq_type(), IqType::Error);
     assert_eq!(reply.children(), Children::ERROR);
     assert_eq!(reply.to_element(), by_minidom(reply.as_xml()));
+    let more = error_reply_with(&stanza, Some("x"), None, "<y xmlns='z'/>", &error);
+    let children: Vec<String> = (more.to_element().children())
+        .map(|child| child.name().to_owned())
+        .collect();
+    assert_eq!(children, ["y", "error"]);
 }
 
 #[test]

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use waxwing_core::Exchange;
 use waxwing_core::feed::MAX_FEEDS;
 use waxwing_core::session::Session;
-use waxwing_xmpp::stanza::PresenceType;
+use waxwing_xmpp::stanza::{PresenceType, error_reply_with};
 use waxwing_xmpp::{Jid, Stanza, StanzaError};
 
 use super::{MAX_OWNED, MultiUserChat, limits};
+use crate::xep_0045_muc::MUC;
 use crate::xep_0045_muc::affiliation::Affiliation;
 use crate::xep_0045_muc::live::{Act, Live, Log, Outcome};
 use crate::xep_0045_muc::room::{Exit, Room};
@@ -123,6 +124,24 @@ impl MultiUserChat {
         rooms.insert(bare.clone(), Arc::clone(live));
         true
     }
+}
+
+/// Answers who wanted to enter and may not (§7.2.1 to §7.2.10). The answer brings along what was
+/// asked: by it clients know that they are not inside. Any other error is handed back; who is
+/// refused a nickname (§7.6) stays.
+pub(super) fn refuse(
+    session: &Session,
+    presence: &Stanza,
+    error: StanzaError,
+) -> Result<(), StanzaError> {
+    if presence.to_element().get_child("x", MUC).is_none() {
+        return Err(error);
+    }
+    let asked = format!("<x xmlns='{MUC}'/>");
+    let (from, to) = (presence.to(), session.jid.as_str());
+    let reply = error_reply_with(presence, from.as_deref(), Some(to), &asked, &error);
+    session.outbox.push(&reply);
+    Ok(())
 }
 
 fn acting(session: &Arc<Session>) -> Act<'_> {
