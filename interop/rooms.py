@@ -27,7 +27,10 @@ def group(terminal, creator, library, script, own):
     people = {terminal: "terry", creator: "gail", library: "lib", script: "jay"}
     for client in people:
         login(client)
-    found(room, creator, [client for client in people if client is not creator], people)
+    creator.create(room, people[creator])
+    # Who may not enter knows it, and enters when it may.
+    terminal.be_refused(room, people[terminal], "registration-required")
+    admit(room, creator, [client for client in people if client is not creator], people)
     together(room, people, said)
     for absent in (terminal, library, script, creator):
         be_away(room, absent, people, said)
@@ -43,7 +46,8 @@ def pair(creator, other):
     people = {creator: "con", other: "gail"}
     for client in people:
         login(client)
-    found(room, creator, [other], people, direct=True)
+    creator.create(room, people[creator])
+    admit(room, creator, [other], people, direct=True)
     together(room, people, said)
     other.wait_shown()
     other.kill()
@@ -61,7 +65,8 @@ def desktop(creator, terminal, library):
     people = {creator: creator.user, terminal: "terry", library: "lib"}
     for client in people:
         login(client)
-    found(room, creator, [terminal, library], people)
+    creator.create(room, people[creator])
+    admit(room, creator, [terminal, library], people)
     together(room, people, said)
     for absent in (creator, terminal, library):
         be_away(room, absent, people, said)
@@ -101,9 +106,8 @@ def open_room(terminal, guest):
     everybody_heard(room, people, said)
 
 
-def found(room, creator, others, people, direct=False):
-    """Makes the private group; the others are made members, are invited, and enter."""
-    creator.create(room, people[creator])
+def admit(room, creator, others, people, direct=False):
+    """The others are made members, are invited, and enter."""
     creator.grant(room, [other.jid for other in others])
     for other in others:
         creator.invite(room, other.jid, direct)
@@ -151,6 +155,7 @@ def hears(room, client, said, least):
     heard = client.heard(room)
     if heard != said[-len(heard):] or len(heard) < least:
         raise CheckFailed(f"{client.program} heard {heard}; said was {said}")
+    client.wait_displayed(room)
 
 
 def be_away(room, absent, people, said):

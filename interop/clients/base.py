@@ -108,6 +108,9 @@ class Client:
         The server asks for it now and then. What a client has not told when it leaves comes again.
         """
 
+    def wait_displayed(self, room):
+        """Waits until its window shows all that it was given of a room, and once; nothing if it has no window."""
+
     # What follows from them.
 
     def wait_subscribed(self, jid):

@@ -132,6 +132,10 @@ class Profanity(Client):
         wait_for("Profanity to show the room", lambda: "role: " in self.terminal.screen(),
                  detail=self.terminal.screen)
 
+    def be_refused(self, room, nick, condition):
+        """Tries to enter, and shows that it may not."""
+        self.in_room(f"/join {room} nick {nick}", f"Error joining room {room}, reason: {condition}")
+
     def accept_defaults(self):
         """Unlocks the room that it has just made."""
         self.in_room("/room accept", "Room unlocked")
@@ -161,11 +165,13 @@ class Profanity(Client):
         wait_for("Profanity to send", lambda: self._trace().count("SENT: <message") > before)
 
     def heard(self, room):
-        """Nickname and body of what the room's window shows, in the order in which it came.
+        """Nickname and body of what came from the room."""
+        came = re.findall(rf"RECV: <message [^>]*from=\"{re.escape(room)}/([^\"]*)\"[^>]*>.*?<body>([^<]*)</body>",
+                          self._trace())
+        return [tuple(map(html.unescape, pair)) for pair in came]
 
-        Its own words it shows before the room has them.
-        """
-        came = [tuple(map(html.unescape, pair)) for pair in re.findall(
-            rf"RECV: <message [^>]*from=\"{re.escape(room)}/([^\"]*)\"[^>]*>.*?<body>([^<]*)</body>", self._trace())]
-        shown = ROOM_LINE.findall(self.terminal.screen())
-        return came if sorted(came) == sorted(shown) else shown
+    def wait_displayed(self, room):
+        # Not in this order: its own words it shows before the room has them.
+        wait_for("Profanity to show what came from the room, once",
+                 lambda: sorted(ROOM_LINE.findall(self.terminal.screen())) == sorted(self.heard(room)),
+                 detail=self.terminal.screen)
