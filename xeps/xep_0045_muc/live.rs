@@ -212,6 +212,9 @@ impl Inner {
             is_new,
         };
         self.seats.insert(seat);
+        let user = &session.account.jid;
+        self.room.share_address(user);
+        self.cursors.share_address(user);
         self.absent.is_stale = true;
         true
     }
