@@ -48,7 +48,9 @@ impl Kind {
                 "Instructions of one run, by callgrind: the gate fails at 5 % more."
             }
             Kind::Allocations => "Allocations of one run: every difference fails.",
-            Kind::Memory => "The heap of an idle session, as asked for: every difference fails.",
+            Kind::Memory => {
+                "The heap of an idle session, and of a room, as asked for: every difference fails."
+            }
         }
     }
 }

@@ -18,11 +18,15 @@ pub struct Position {
     handed: i64,
     /// Every row up to here was acknowledged.
     cursor: i64,
-    /// Rows that were given out of order, ascending.
-    ahead: Vec<i64>,
+    /// Rows that were given out of order. Boxed: nearly always there are none.
+    ahead: Option<Box<Ahead>>,
     /// What is being given from the mailbox. Boxed: nearly always nothing.
     drain: Option<Box<Drain>>,
 }
+
+/// Rows, ascending.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Ahead(Vec<i64>);
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Drain {
@@ -158,7 +162,8 @@ impl Position {
     /// The pages have come to a row. True: it is to be given now, for it was not before.
     pub fn reached(&mut self, row: i64) -> bool {
         self.handed = self.handed.max(row);
-        self.ahead.binary_search(&row).is_err()
+        let ahead = self.ahead.as_ref();
+        ahead.is_none_or(|ahead| ahead.0.binary_search(&row).is_err())
     }
 
     /// The pages have come to their end; `newest` is the newest row of the mailbox.
@@ -172,7 +177,7 @@ impl Position {
 
     /// Rows that were given are lost: they may come again.
     pub fn forget(&mut self, rows: &[i64]) {
-        self.ahead.retain(|row| !rows.contains(row));
+        self.keep_ahead(|row| !rows.contains(&row));
     }
 
     /// The session has a row already, which became one only now.
@@ -185,7 +190,7 @@ impl Position {
         self.cursor = self.cursor.max(row);
         self.handed = self.handed.max(self.cursor);
         let cursor = self.cursor;
-        self.ahead.retain(|ahead| *ahead > cursor);
+        self.keep_ahead(|row| row > cursor);
     }
 
     /// The connection broke: what was given and not acknowledged is to be given again. `lost` are
@@ -196,14 +201,23 @@ impl Position {
     }
 
     fn remember(&mut self, row: i64) {
-        if let Err(at) = self.ahead.binary_search(&row)
-            && row > self.cursor
-        {
-            self.ahead.insert(at, row);
-            if self.ahead.len() > MAX_AHEAD {
-                self.ahead.remove(0);
+        if row <= self.cursor {
+            return;
+        }
+        let Ahead(ahead) = &mut **self.ahead.get_or_insert_default();
+        if let Err(at) = ahead.binary_search(&row) {
+            ahead.insert(at, row);
+            if ahead.len() > MAX_AHEAD {
+                ahead.remove(0);
             }
         }
+    }
+
+    fn keep_ahead(&mut self, mut keep: impl FnMut(i64) -> bool) {
+        if let Some(Ahead(ahead)) = self.ahead.as_deref_mut() {
+            ahead.retain(|row| keep(*row));
+        }
+        self.ahead.take_if(|ahead| ahead.0.is_empty());
     }
 }
 

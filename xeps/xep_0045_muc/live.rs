@@ -220,6 +220,9 @@ impl Inner {
             // It counts once.
             session.set_feed_draining(false);
         }
+        let user = &session.account.jid;
+        self.room.share_address(user);
+        self.cursors.share_address(user);
         self.absent.is_stale = true;
         true
     }

@@ -1,5 +1,5 @@
 //! What is counted per run: framing and stamping here, the ways through the exchange in
-//! [`exchange`](crate::exchange).
+//! [`exchange`](crate::exchange) and [`rooms`](crate::rooms).
 
 use std::hint::black_box;
 
@@ -7,8 +7,8 @@ use waxwing_benches::{counting, stanzas};
 use waxwing_xmpp::framing::Unit;
 use waxwing_xmpp::stanza::Frame;
 
-use crate::Outcome;
 use crate::exchange::{self, drive};
+use crate::{Outcome, rooms};
 
 /// Runs that are counted, after as many that are not: queues have their size by then. A multiple of
 /// the messages between two pings, so that what they cost is in the average.
@@ -30,7 +30,7 @@ pub struct Case {
 }
 
 /// All cases.
-pub const CASES: [Case; 7] = [
+pub const CASES: [Case; 8] = [
     Case {
         name: "frame_chat",
         what: "A chat message of 369 bytes, framed with all checks",
@@ -58,6 +58,7 @@ pub const CASES: [Case; 7] = [
     exchange::ROUTE,
     exchange::FAN_OUT,
     exchange::BROADCAST,
+    rooms::SPEAK,
 ];
 
 /// Runs one case under callgrind, which counts in [`counted_runs`], and says how many allocations it

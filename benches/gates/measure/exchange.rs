@@ -27,7 +27,7 @@ const RESOURCES: u32 = 4;
 /// Contacts that see a presence: the mean of a large service.
 const CONTACTS: u32 = 18;
 /// Messages after which a client shows what it has taken.
-const TAKEN_EVERY: u64 = 32;
+pub const TAKEN_EVERY: u64 = 32;
 
 /// One message.
 pub const ROUTE: Case = Case {
@@ -53,18 +53,20 @@ pub const BROADCAST: Case = Case {
     prepare: broadcast,
 };
 
-struct Stage {
-    exchange: Arc<Exchange>,
-    runtime: Runtime,
-    framer: Framer,
+/// An exchange without archive of its own, and who is on it.
+pub struct Stage {
+    pub exchange: Arc<Exchange>,
+    pub runtime: Runtime,
+    pub framer: Framer,
     _directory: tempfile::TempDir,
 }
 
 impl Stage {
-    fn open() -> Outcome<Self> {
+    pub fn open(more: &str) -> Outcome<Self> {
         let directory = tempfile::tempdir()?;
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        let config = stage::config(directory.path(), "[archive]\nenabled = false\n")?;
+        let config = format!("[archive]\nenabled = false\n{more}");
+        let config = stage::config(directory.path(), &config)?;
         Ok(Stage {
             exchange: runtime.block_on(stage::open(&config))?,
             runtime,
@@ -74,7 +76,7 @@ impl Stage {
     }
 
     /// Makes an account with contacts that see its presence and whose presence it sees.
-    fn account(&self, id: i64, name: &str, contacts: &[&str]) -> Jid {
+    pub fn account(&self, id: i64, name: &str, contacts: &[&str]) -> Jid {
         let mut roster = Roster::default();
         for contact in contacts {
             let state = State {
@@ -93,7 +95,7 @@ impl Stage {
     }
 
     /// A session that has sent its initial presence.
-    fn online(&self, account: &Jid, resource: &str) -> Arc<Session> {
+    pub fn online(&self, account: &Jid, resource: &str) -> Arc<Session> {
         self.runtime.block_on(async {
             let binding = Binding {
                 resource: Some(resource),
@@ -108,7 +110,7 @@ impl Stage {
         })
     }
 
-    fn send(&mut self, session: &Arc<Session>, xml: &str) {
+    pub fn send(&mut self, session: &Arc<Session>, xml: &str) {
         drive::accept(&self.exchange, &mut self.framer, session, xml);
     }
 }
@@ -118,7 +120,7 @@ fn address(text: &str) -> Jid {
 }
 
 fn message(resources: u32, to: &str) -> Step {
-    let mut stage = Stage::open().expect("an exchange");
+    let mut stage = Stage::open("").expect("an exchange");
     let romeo = stage.account(1, "romeo@localhost", &[]);
     let romeo = stage.online(&romeo, "0");
     let juliet = stage.account(2, "juliet@localhost", &[]);
@@ -143,7 +145,7 @@ fn message(resources: u32, to: &str) -> Step {
 }
 
 fn broadcast() -> Step {
-    let mut stage = Stage::open().expect("an exchange");
+    let mut stage = Stage::open("").expect("an exchange");
     let names: Vec<String> = (0..CONTACTS)
         .map(|contact| format!("contact{contact}@localhost"))
         .collect();

@@ -15,6 +15,7 @@ mod cases;
 mod client;
 mod crypto_heap;
 mod exchange;
+mod rooms;
 mod sessions;
 mod stage;
 
@@ -52,6 +53,7 @@ fn run(update: bool) -> Outcome<ExitCode> {
     crypto_heap::count();
     let mut figures = callgrind::measure()?;
     figures.extend(sessions::measure()?);
+    figures.extend(rooms::measure()?);
     let lines = judge(&figures, &baselines);
     print!("{}", table(&lines));
     if update {

@@ -54,7 +54,10 @@ fn what_is_remembered_is_bounded() {
     for row in &rows {
         position.hand(*row, false);
     }
-    assert_eq!(position.ahead.len(), MAX_AHEAD);
+    assert_eq!(
+        position.ahead.as_ref().map_or(0, |ahead| ahead.0.len()),
+        MAX_AHEAD
+    );
     position.begin(rows, false);
     assert_eq!(position.named().len(), MAX_AHEAD);
 }

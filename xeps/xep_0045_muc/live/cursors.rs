@@ -3,43 +3,93 @@
 //! A member has a cursor of its own, under the key '', which is what any of its devices has
 //! acknowledged, and one for each device. They are moved in memory and written together.
 
-use std::collections::{BTreeSet, HashMap};
-
 use waxwing_core::clock::Timestamp;
 use waxwing_xmpp::Jid;
 
+use crate::xep_0045_muc::room::grow;
 use crate::xep_0045_muc::store::Cursor;
 
 /// Devices of a member that are known; at the bound the one that is furthest behind is forgotten.
 const MAX_DEVICES: usize = 32;
 
-/// See the [module](self).
+/// See the [module](self). There is one for every member of every room in use: sorted by bare JID,
+/// and no larger than need be.
 #[derive(Default)]
-pub(super) struct Cursors {
-    members: HashMap<Jid, Vec<Reader>>,
+pub(super) struct Cursors(Vec<Member>);
+
+struct Member {
+    jid: Jid,
+    /// What any device has acknowledged.
+    own: Mark,
+    devices: Box<[Device]>,
 }
 
-/// A device of a member, or all of them.
-struct Reader {
-    /// The key of the device; '' stands for all.
-    device: Box<str>,
-    cursor: i64,
-    /// Whether it moved since it was written.
-    has_moved: bool,
+struct Device {
+    key: Box<str>,
+    mark: Mark,
+}
+
+/// A row, which is never negative, and in its sign whether that is yet to be written down.
+#[derive(Clone, Copy)]
+struct Mark(i64);
+
+impl Mark {
+    fn written(row: i64) -> Self {
+        Mark(row)
+    }
+
+    fn moved(row: i64) -> Self {
+        Mark(row | i64::MIN)
+    }
+
+    fn row(self) -> i64 {
+        self.0 & i64::MAX
+    }
+
+    /// Moves it, but never back.
+    fn advance(&mut self, row: i64) {
+        if self.row() < row {
+            *self = Mark::moved(row);
+        }
+    }
+
+    /// The row, if it is to be written down; then it is not any more.
+    fn take(&mut self) -> Option<i64> {
+        let moved = (self.0 < 0).then(|| self.row());
+        *self = Mark::written(self.row());
+        moved
+    }
 }
 
 impl Cursors {
     pub(super) fn new(known: Vec<Cursor>) -> Self {
         let mut cursors = Cursors::default();
         for cursor in known {
-            let devices = cursors.members.entry(cursor.jid).or_default();
-            devices.push(Reader {
-                device: cursor.device.into(),
-                cursor: cursor.cursor,
-                has_moved: false,
+            let mark = Mark::written(cursor.cursor);
+            let place = cursors.place(cursor.jid.as_str());
+            let place = place.unwrap_or_else(|place| {
+                cursors.insert(place, cursor.jid, Mark::written(0));
+                place
             });
+            let member = &mut cursors.0[place];
+            if cursor.device.is_empty() {
+                member.own = mark;
+            } else {
+                member.add(&cursor.device, mark);
+            }
         }
         cursors
+    }
+
+    fn place(&self, bare: &str) -> Result<usize, usize> {
+        self.0
+            .binary_search_by(|member| member.jid.as_str().cmp(bare))
+    }
+
+    fn insert(&mut self, place: usize, jid: Jid, own: Mark) {
+        grow(&mut self.0);
+        let devices = Box::default();
+        self.0.insert(place, Member { jid, own, devices });
     }
 
     /// These are the members; a new one begins at `newest`, and who is none any more is forgotten.
@@ -50,37 +100,44 @@ impl Cursors {
         newest: i64,
     ) -> Vec<Jid> {
         let mut new = Vec::new();
-        let members: BTreeSet<&Jid> = members.collect();
-        self.members.retain(|jid, _| members.contains(jid));
-        for member in members {
-            if !self.members.contains_key(member) {
-                let own = vec![Reader::new("", newest)];
-                self.members.insert(member.clone(), own);
-                new.push(member.clone());
+        let mut members: Vec<&Jid> = members.collect();
+        members.sort_unstable();
+        self.0
+            .retain(|member| members.binary_search(&&member.jid).is_ok());
+        for jid in members {
+            if let Err(place) = self.place(jid.as_str()) {
+                self.insert(place, jid.clone(), Mark::moved(newest));
+                new.push(jid.clone());
             }
         }
         new
     }
 
+    /// A member is known by this bare JID, which somebody else keeps anyway.
+    pub(super) fn share_address(&mut self, bare: &Jid) {
+        if let Ok(place) = self.place(bare.as_str()) {
+            self.0[place].jid = bare.clone();
+        }
+    }
+
     /// Where a device of a user begins: where it was, else where its user stands. `None`: the room
     /// owes the user nothing.
     pub(super) fn of(&self, user: &Jid, device: Option<&str>) -> Option<i64> {
-        let devices = self.members.get(user.bare())?;
-        let cursor = |key: &str| {
-            let reader = devices.iter().find(|reader| *reader.device == *key);
-            reader.map(|reader| reader.cursor)
-        };
-        device.and_then(cursor).or_else(|| cursor(""))
+        let member = &self.0[self.place(user.bare()).ok()?];
+        let known = device.and_then(|key| member.devices.iter().find(|device| *device.key == *key));
+        Some(known.map_or(member.own, |device| device.mark).row())
     }
 
     /// The same for a device that enters: it is known from here on. Else another one of its user
     /// could acknowledge for it, before it has acknowledged anything itself.
     pub(super) fn begin(&mut self, user: &Jid, device: Option<&str>) -> Option<i64> {
         let begin = self.of(user, device)?;
-        if let (Some(key), Some(devices)) = (device, self.members.get_mut(user.bare()))
-            && !devices.iter().any(|reader| *reader.device == *key)
-        {
-            add(devices, key, begin);
+        let key = device.filter(|key| !key.is_empty());
+        if let (Some(key), Ok(place)) = (key, self.place(user.bare())) {
+            let member = &mut self.0[place];
+            if !member.devices.iter().any(|device| *device.key == *key) {
+                member.add(key, Mark::moved(begin));
+            }
         }
         Some(begin)
     }
@@ -92,72 +149,79 @@ impl Cursors {
 
     /// A device has acknowledged every row up to this one. Neither cursor goes back.
     pub(super) fn advance(&mut self, user: &Jid, device: Option<&str>, row: i64) {
-        let Some(devices) = self.members.get_mut(user.bare()) else {
+        let Ok(place) = self.place(user.bare()) else {
             return;
         };
-        for key in [Some(""), device].into_iter().flatten() {
-            match devices.iter_mut().find(|reader| *reader.device == *key) {
-                Some(reader) if reader.cursor >= row => {}
-                Some(reader) => {
-                    reader.cursor = row;
-                    reader.has_moved = true;
-                }
-                None => add(devices, key, row),
-            }
+        let member = &mut self.0[place];
+        member.own.advance(row);
+        let Some(key) = device.filter(|key| !key.is_empty()) else {
+            return;
+        };
+        let mut devices = member.devices.iter_mut();
+        match devices.find(|device| *device.key == *key) {
+            Some(device) => device.mark.advance(row),
+            None => member.add(key, Mark::moved(row)),
         }
     }
 
     /// These could not be written: they count as moved still.
     pub(super) fn not_written(&mut self, cursors: &[Cursor]) {
         for cursor in cursors {
-            let devices = self.members.get_mut(cursor.jid.bare());
-            let mut readers = devices.into_iter().flatten();
-            if let Some(reader) = readers.find(|reader| *reader.device == *cursor.device) {
-                reader.has_moved = true;
-            }
+            let Ok(place) = self.place(cursor.jid.bare()) else {
+                continue;
+            };
+            let member = &mut self.0[place];
+            let mut devices = member.devices.iter_mut();
+            let device = devices.find(|device| *device.key == *cursor.device);
+            let mark = match device {
+                Some(device) => &mut device.mark,
+                None if cursor.device.is_empty() => &mut member.own,
+                None => continue,
+            };
+            *mark = Mark::moved(mark.row());
         }
     }
 
     /// What moved since this was asked last.
     pub(super) fn take_moved(&mut self, now: Timestamp) -> Vec<Cursor> {
         let mut moved = Vec::new();
-        for (jid, devices) in &mut self.members {
-            for reader in devices.iter_mut().filter(|reader| reader.has_moved) {
-                reader.has_moved = false;
-                moved.push(Cursor {
+        for member in &mut self.0 {
+            let jid = &member.jid;
+            let mut note = |device: &str, mark: &mut Mark| {
+                let cursor = mark.take().map(|cursor| Cursor {
                     jid: jid.clone(),
-                    device: reader.device.to_string(),
-                    cursor: reader.cursor,
+                    device: device.to_owned(),
+                    cursor,
                     seen_at: now,
                 });
+                moved.extend(cursor);
+            };
+            note("", &mut member.own);
+            for device in &mut member.devices {
+                note(&device.key, &mut device.mark);
             }
         }
         moved
     }
 }
 
-impl Reader {
-    /// One that is to be written down.
-    fn new(device: &str, cursor: i64) -> Self {
-        Reader {
-            device: device.into(),
-            cursor,
-            has_moved: true,
+impl Member {
+    /// Knows one device more; at the bound one less before.
+    fn add(&mut self, key: &str, mark: Mark) {
+        let mut devices = std::mem::take(&mut self.devices).into_vec();
+        if devices.len() >= MAX_DEVICES {
+            let places = devices.iter().enumerate();
+            let last = places.min_by_key(|(_, device)| device.mark.row());
+            let last = last.map(|(place, _)| place);
+            last.map(|place| devices.swap_remove(place));
         }
+        devices.reserve_exact(1);
+        devices.push(Device {
+            key: key.into(),
+            mark,
+        });
+        self.devices = devices.into_boxed_slice();
     }
-}
-
-/// Enters a device of a member, within the bound: the one that is furthest behind is forgotten.
-fn add(devices: &mut Vec<Reader>, key: &str, row: i64) {
-    if devices.len() > MAX_DEVICES {
-        let others = devices.iter().enumerate();
-        let others = others.filter(|(_, reader)| !reader.device.is_empty());
-        if let Some((place, _)) = others.min_by_key(|(_, reader)| reader.cursor) {
-            devices.swap_remove(place);
-        }
-    }
-    devices.reserve_exact(1);
-    devices.push(Reader::new(key, row));
 }
 
 #[cfg(test)]
@@ -232,7 +296,7 @@ mod tests {
         for device in 0..100 {
             cursors.advance(&alice, Some(&format!("d{device:03}")), 1 + device);
         }
-        assert_eq!(cursors.members[&alice].len(), MAX_DEVICES + 1);
+        assert_eq!(cursors.0[0].devices.len(), MAX_DEVICES);
         assert_eq!(cursors.own(&alice), Some(100));
         assert_eq!(cursors.of(&alice, Some("d099")), Some(100));
     }

@@ -140,6 +140,13 @@ impl Members {
         member
     }
 
+    /// Takes an address in the place of the same one, so that both are one in memory.
+    pub(super) fn share(&mut self, bare: &Jid) {
+        if let Ok(index) = self.find(bare.as_str()) {
+            self.known[index].jid = bare.clone();
+        }
+    }
+
     /// Forgets the users without an affiliation that are remembered for too long.
     fn forget(&mut self) {
         let mut gone: Vec<i64> = self

@@ -207,7 +207,7 @@ impl Occupants {
 /// slowly, and there are many of them.
 pub(in crate::xep_0045_muc) fn grow<T>(list: &mut Vec<T>) {
     if list.len() == list.capacity() {
-        list.reserve_exact(4 + list.len() / 8);
+        list.reserve_exact(4 + list.len() / 32);
     }
 }
 

@@ -109,6 +109,12 @@ impl Room {
             .map(|(jid, _)| jid)
     }
 
+    /// A member is known by this bare JID, which somebody else keeps anyway: to keep it twice would
+    /// be a waste.
+    pub fn share_address(&mut self, bare: &Jid) {
+        self.members.share(bare);
+    }
+
     /// The bare JIDs of owners.
     pub fn owners(&self) -> impl Iterator<Item = &Jid> {
         let is_owner = |a| a == Affiliation::Owner;
