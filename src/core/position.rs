@@ -118,7 +118,7 @@ impl Position {
         drain.pages |= pages;
         for row in named {
             if drain.pages && row > self.handed {
-                self.ahead.retain(|ahead| *ahead != row);
+                self.keep_ahead(|ahead| ahead != row);
             } else {
                 name(&mut drain.named, row);
             }
