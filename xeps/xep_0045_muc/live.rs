@@ -49,6 +49,9 @@ pub struct Inner {
     /// The room.
     pub room: Room,
     seats: Seats,
+    /// Those of them, by serial number, whom the subject is told when they have got the log
+    /// (§7.2.15).
+    newcomers: Vec<u64>,
     cursors: Cursors,
     absent: Absent,
     /// The newest row of the log.
@@ -87,6 +90,7 @@ impl Live {
             cursors: Cursors::new(log.cursors),
             absent: Absent::new(log.invited),
             seats: Seats::default(),
+            newcomers: Vec::new(),
             newest: log.newest,
             is_noted: false,
             room,
@@ -213,8 +217,11 @@ impl Inner {
         let seat = Seat {
             session: Arc::clone(session),
             position,
-            is_new,
         };
+        let id = session.reference.id;
+        if is_new && !self.newcomers.contains(&id) {
+            self.newcomers.push(id);
+        }
         let before = self.seats.insert(seat);
         if before.is_some_and(|before| before.position.is_draining()) {
             // It counts once.
@@ -227,6 +234,14 @@ impl Inner {
         true
     }
 
+    /// A session has been told the subject, or is not there any more.
+    fn forget_newcomer(&mut self, serial: u64) {
+        self.newcomers.retain(|newcomer| *newcomer != serial);
+        if self.newcomers.is_empty() {
+            self.newcomers = Vec::new();
+        }
+    }
+
     /// A session is not in the room any more.
     fn unseat(&mut self, session: &Jid) {
         let Some(seat) = self.seats.remove(session) else {
@@ -236,6 +251,8 @@ impl Inner {
             seat.session.set_feed_draining(false);
         }
         seat.session.unfollow(self.room.id());
+        let id = seat.session.reference.id;
+        self.forget_newcomer(id);
         self.absent.is_stale = true;
     }
 

@@ -105,7 +105,9 @@ impl Live {
         let is_unchanged = inner.newest == newest;
         let subject = self.subject(&inner);
         let shows_jids = inner.room.config().whois == Whois::Anyone;
-        let Some(seat) = inner.seats.get_mut(session.reference.id) else {
+        let serial = session.reference.id;
+        let is_new = inner.newcomers.contains(&serial);
+        let Some(seat) = inner.seats.get_mut(serial) else {
             return Page::Done;
         };
         if rows.is_empty() {
@@ -113,8 +115,9 @@ impl Live {
                 return Page::More;
             }
             seat.reposition(|position| position.finish(newest));
-            if std::mem::take(&mut seat.is_new) {
+            if is_new {
                 seat.push(tail(subject.bytes(), MESSAGE), Shared::Notice);
+                inner.forget_newcomer(serial);
             }
             return Page::Done;
         }
@@ -130,7 +133,7 @@ impl Live {
                 continue;
             };
             // §7.2.13: subjects are no part of the past; the one that holds comes at its end.
-            if seat.is_new && is_subject(&stanza) {
+            if is_new && is_subject(&stanza) {
                 // Nothing of it is left to be acknowledged, unless something before it is.
                 if seat.position.cursor() >= before {
                     seat.position.acknowledged(id);

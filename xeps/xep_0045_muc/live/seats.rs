@@ -15,8 +15,6 @@ pub(super) struct Seat {
     pub(super) session: Arc<Session>,
     /// How far it has got with the log.
     pub(super) position: Position,
-    /// Whether the subject follows when it has (§7.2.15).
-    pub(super) is_new: bool,
 }
 
 impl Seat {

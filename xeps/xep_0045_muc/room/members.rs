@@ -16,9 +16,10 @@ pub(super) const REMEMBERED: usize = 256;
 #[derive(Clone, Debug)]
 struct Known {
     jid: Jid,
-    version: i64,
     /// What most users do not have.
     extra: Option<Box<Extra>>,
+    /// Counted as far as it goes: no room sees so many changes.
+    version: u32,
     affiliation: Affiliation,
 }
 
@@ -121,7 +122,7 @@ impl Members {
         let place = self.find(jid.as_str());
         let before = place.map_or(Affiliation::None, |index| self.known[index].affiliation);
         if before == member.affiliation {
-            member.version = place.map_or(self.version, |index| self.known[index].version);
+            member.version = place.map_or(self.version, |index| self.known[index].version());
         } else {
             self.version += 1;
             member.version = self.version;
@@ -153,7 +154,7 @@ impl Members {
             .known
             .iter()
             .filter(|known| known.is_nobody())
-            .map(|known| known.version)
+            .map(Known::version)
             .collect();
         if gone.len() < REMEMBERED {
             return;
@@ -163,7 +164,7 @@ impl Members {
         // Others of the same version or older may have been forgotten before.
         self.since = self.since.max(oldest);
         self.known
-            .retain(|known| !known.is_nobody() || known.version >= oldest);
+            .retain(|known| !known.is_nobody() || known.version() >= oldest);
     }
 
     pub(super) fn count(&self, is_counted: impl Fn(Affiliation) -> bool) -> usize {
@@ -188,14 +189,14 @@ impl Members {
     /// given, with the version of the change, in its order.
     pub(super) fn since(&self, version: Option<i64>) -> Vec<(&Jid, Affiliation, i64)> {
         let is_asked = |known: &&Known| match version {
-            Some(version) => known.version > version,
+            Some(version) => known.version() > version,
             None => known.affiliation != Affiliation::None,
         };
         let mut changed: Vec<_> = self
             .known
             .iter()
             .filter(is_asked)
-            .map(|known| (&known.jid, known.affiliation, known.version))
+            .map(|known| (&known.jid, known.affiliation, known.version()))
             .collect();
         changed.sort_by_key(|(_, _, version)| *version);
         changed
@@ -215,10 +216,14 @@ impl Known {
         });
         Known {
             jid,
-            version: member.version,
             extra,
+            version: u32::try_from(member.version).unwrap_or(u32::MAX),
             affiliation: member.affiliation,
         }
+    }
+
+    fn version(&self) -> i64 {
+        i64::from(self.version)
     }
 
     /// Whether there is nothing to know but that its affiliation is gone.
@@ -232,7 +237,7 @@ impl Known {
             affiliation: self.affiliation,
             nick: extra.nick,
             reason: extra.reason,
-            version: self.version,
+            version: self.version(),
             hats: extra.hats,
         }
     }
@@ -255,7 +260,7 @@ mod tests {
 
     #[test]
     fn one_user_takes_little() {
-        assert!(size_of::<Known>() <= 48);
+        assert!(size_of::<Known>() <= 40);
     }
 
     #[test]

@@ -72,7 +72,7 @@ impl Room {
         now: Timestamp,
     ) -> Result<Vec<Effect>, StanzaError> {
         let occupant = self.occupants.get(index);
-        let is_same = occupant.main.jid == *from && *occupant.main.payload == *payload;
+        let is_same = occupant.main.jid == *from && **occupant.main.payload == *payload;
         if is_same {
             return Ok(Vec::new());
         }
