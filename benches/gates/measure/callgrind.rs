@@ -38,7 +38,8 @@ pub fn measure() -> Outcome<Vec<Figure>> {
             value: rounded(total as f64 / f64::from(RUNS * case.deliveries), digits),
         };
         figures.push(figure(Kind::Instructions, instructions, 1));
-        figures.push(figure(Kind::Allocations, allocations, 6));
+        let digits = if case.is_stored { 1 } else { 6 };
+        figures.push(figure(Kind::Allocations, allocations, digits));
     }
     Ok(figures)
 }

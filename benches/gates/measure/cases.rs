@@ -25,6 +25,9 @@ pub struct Case {
     pub what: &'static str,
     /// By what the figures of one run are divided.
     pub deliveries: u32,
+    /// Whether the database's threads take part. What they allocate depends on how many messages a
+    /// commit takes, and is rounded off.
+    pub is_stored: bool,
     /// Makes ready for the first run.
     pub prepare: fn() -> Step,
 }
@@ -35,24 +38,28 @@ pub const CASES: [Case; 8] = [
         name: "frame_chat",
         what: "A chat message of 369 bytes, framed with all checks",
         deliveries: 1,
+        is_stored: false,
         prepare: || framed(stanzas::chat(), look),
     },
     Case {
         name: "frame_encrypted",
         what: "An encrypted message of 1557 bytes, framed with all checks",
         deliveries: 1,
+        is_stored: false,
         prepare: || framed(stanzas::encrypted(), look),
     },
     Case {
         name: "stamp_chat",
         what: "The chat message, framed and stamped",
         deliveries: 1,
+        is_stored: false,
         prepare: || framed(stanzas::chat(), stamp),
     },
     Case {
         name: "stamp_encrypted",
         what: "The encrypted message, framed and stamped",
         deliveries: 1,
+        is_stored: false,
         prepare: || framed(stanzas::encrypted(), stamp),
     },
     exchange::ROUTE,

@@ -34,6 +34,7 @@ pub const ROUTE: Case = Case {
     name: "route",
     what: "A message to one session: framed, stamped, routed, queued, taken for writing",
     deliveries: 1,
+    is_stored: false,
     prepare: || message(1, "juliet@localhost/0"),
 };
 
@@ -42,6 +43,7 @@ pub const FAN_OUT: Case = Case {
     name: "fan_out",
     what: "A message to the bare JID of an account with 4 sessions, for each of them",
     deliveries: RESOURCES,
+    is_stored: false,
     prepare: || message(RESOURCES, "juliet@localhost"),
 };
 
@@ -50,6 +52,7 @@ pub const BROADCAST: Case = Case {
     name: "broadcast",
     what: "A presence to 18 contacts and its own session, for each of the 19",
     deliveries: CONTACTS + 1,
+    is_stored: false,
     prepare: broadcast,
 };
 
