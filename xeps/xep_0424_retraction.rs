@@ -1,7 +1,7 @@
 //! XEP-0424: Message Retraction (version 0.4.2)
 //!
 //! Supported: a retraction is kept and archived, whatever hints it carries. The retracted message
-//! stays in the archive; there are no tombstones.
+//! stays in the archive of an account; in that of a room a tombstone takes its place.
 
 use waxwing_core::powers::{Extension, Keep, Kept, Place, Specification};
 use waxwing_xmpp::Stanza;
