@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rusqlite::{ErrorCode, ffi};
+use rusqlite::ErrorCode;
 use thiserror::Error;
 
 /// Why a statement was not carried out. Nothing of it was written.
@@ -65,13 +65,7 @@ pub(super) enum Fault {
 impl Fault {
     pub(super) fn of(error: &rusqlite::Error) -> Fault {
         let text = || Arc::from(error.to_string());
-        let extended = error.sqlite_error().map_or(0, |known| known.extended_code);
         match error.sqlite_error_code() {
-            // The index of the log, a file that a start makes anew, has no room to grow where the
-            // log itself still has: the same as a disk that is full.
-            Some(ErrorCode::SystemIoFailure) if extended == ffi::SQLITE_IOERR_SHMSIZE => {
-                Fault::Transaction(DbError::Full)
-            }
             Some(ErrorCode::ConstraintViolation) => Fault::Statement(DbError::Constraint(text())),
             Some(ErrorCode::DiskFull) => Fault::Transaction(DbError::Full),
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
@@ -88,7 +82,7 @@ impl Fault {
                 | ErrorCode::CannotOpen
                 | ErrorCode::PermissionDenied
                 | ErrorCode::FileLockingProtocolFailed,
-            ) => Fault::Fatal(format!("{error} ({extended})")),
+            ) => Fault::Fatal(error.to_string()),
             _ => Fault::Statement(DbError::Statement(text())),
         }
     }
@@ -212,22 +206,4 @@ impl OpenError {
 
 fn process(pid: Option<u32>) -> String {
     pid.map(|pid| format!(" ({pid})")).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_index_of_the_log_that_cannot_grow_is_a_full_disk() {
-        let fault = |code| {
-            let error = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
-            Fault::of(&error).into_error()
-        };
-        assert_eq!(fault(ffi::SQLITE_FULL), DbError::Full);
-        assert_eq!(fault(ffi::SQLITE_IOERR_SHMSIZE), DbError::Full);
-        for code in [ffi::SQLITE_IOERR_FSYNC, ffi::SQLITE_IOERR_WRITE] {
-            assert!(matches!(fault(code), DbError::Failed(_)), "{code}");
-        }
-    }
 }
