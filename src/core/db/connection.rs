@@ -35,10 +35,24 @@ pub(super) fn open_writer(path: &Path, options: &Options) -> rusqlite::Result<Co
          PRAGMA temp_store = MEMORY;
          PRAGMA cache_size = -32768;",
     )?;
+    empty_log(&connection)?;
     if let Some(pages) = options.max_pages {
         connection.pragma_update(None, "max_page_count", pages)?;
     }
     Ok(connection)
+}
+
+/// Empties the log that a crash left, and its file. Its index is made anew as long as what is in it,
+/// but the file may have room for more: should the disk be full when the index has to grow, SQLite
+/// reports a disk that failed (`SQLITE_IOERR_SHMSIZE`), and nobody knows whether that commit is in
+/// the log. A file that is as long as its contents is refused by a full disk first.
+fn empty_log(connection: &Connection) -> rusqlite::Result<()> {
+    let emptied = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+    match emptied {
+        // The log keeps every commit.
+        Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull) => Ok(()),
+        emptied => emptied,
+    }
 }
 
 /// A connection that reads.

@@ -65,6 +65,7 @@ pub(super) enum Fault {
 impl Fault {
     pub(super) fn of(error: &rusqlite::Error) -> Fault {
         let text = || Arc::from(error.to_string());
+        let extended = error.sqlite_error().map_or(0, |known| known.extended_code);
         match error.sqlite_error_code() {
             Some(ErrorCode::ConstraintViolation) => Fault::Statement(DbError::Constraint(text())),
             Some(ErrorCode::DiskFull) => Fault::Transaction(DbError::Full),
@@ -82,7 +83,7 @@ impl Fault {
                 | ErrorCode::CannotOpen
                 | ErrorCode::PermissionDenied
                 | ErrorCode::FileLockingProtocolFailed,
-            ) => Fault::Fatal(error.to_string()),
+            ) => Fault::Fatal(format!("{error} ({extended})")),
             _ => Fault::Statement(DbError::Statement(text())),
         }
     }
