@@ -24,6 +24,7 @@ pub fn trials() -> Vec<Trial> {
         again_after_a_restart,
         again_although_an_earlier_process_knew,
         again_after_it_gave_up,
+        again_because_it_came_too_late,
         again_to_another_device,
         out_of_order,
         order_is_per_pair,
@@ -251,6 +252,19 @@ fn again_after_it_gave_up() -> Outcome {
     };
     end(What::Abandoned).breaks_nothing()?;
     end(What::Closed).breaks(Law::Once)
+}
+
+/// It cannot acknowledge what comes behind its last words.
+fn again_because_it_came_too_late() -> Outcome {
+    let closed = |writer: Writer| writer.write("b/phone", What::Closed).online("b/phone", 1);
+    let leaving = Writer::new().write("b/phone", What::Leaving);
+    closed(leaving.message("1"))
+        .came("1", "1")
+        .breaks_nothing()?;
+    let leaving = Writer::new().message("1");
+    closed(leaving.write("b/phone", What::Leaving))
+        .came("1", "1")
+        .breaks(Law::Once)
 }
 
 fn again_to_another_device() -> Outcome {

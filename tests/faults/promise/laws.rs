@@ -169,7 +169,8 @@ impl Index<'_> {
             }
             None => {
                 let mut lost = self.killed.range(before.incarnation..again.incarnation);
-                session.abandoned || lost.next().is_some()
+                let is_late = session.ended.is_some_and(|ended| ended < before.at);
+                session.abandoned || is_late || lost.next().is_some()
             }
         };
         if may {

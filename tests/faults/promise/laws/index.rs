@@ -142,7 +142,10 @@ impl<'a> Index<'a> {
                 session.ended.get_or_insert(at);
             }
             (What::Closed, Some(session)) => {
-                session.told.push((at, incarnation));
+                // What it read behind its last words it could not acknowledge any more.
+                session
+                    .told
+                    .push((session.ended.unwrap_or(at), incarnation));
                 device.session = None;
             }
             (What::Abandoned, Some(session)) => {
