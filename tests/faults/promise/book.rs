@@ -15,6 +15,8 @@ pub enum Entry {
         /// By `kill -9`, or else by SIGTERM.
         killed: bool,
     },
+    /// The disk of the server process with that number is full for a while.
+    Full(u32),
     /// A room and the accounts that are its members, to the end.
     Circle {
         /// The room's local part.
@@ -117,6 +119,7 @@ impl fmt::Display for Entry {
                 killed: true,
             } => write!(f, "server {incarnation} was killed"),
             Entry::Ended { incarnation, .. } => write!(f, "server {incarnation} was stopped"),
+            Entry::Full(incarnation) => write!(f, "the disk of server {incarnation} is full"),
             Entry::Circle { room, members } => write!(f, "{room}: {}", members.join(" ")),
             Entry::Gathered => f.write_str("all are there"),
             Entry::Client { who, what } => write!(f, "{who}: {what:?}"),
@@ -256,6 +259,11 @@ impl Book {
         let (room, members) = (room.to_owned(), members.to_vec());
         (pages.tally.circles).insert(room.clone(), members.clone());
         pages.entries.push(Entry::Circle { room, members });
+    }
+
+    /// The disk of a server process is full.
+    pub fn full(&self, incarnation: u32) {
+        self.open().entries.push(Entry::Full(incarnation));
     }
 
     /// All are there.

@@ -27,6 +27,7 @@ pub fn trials() -> Vec<Trial> {
         again_because_it_came_too_late,
         again_to_another_device,
         out_of_order,
+        out_of_order_after_a_full_disk,
         order_is_per_pair,
         resumption_after_a_restart,
         resumption_after_a_break,
@@ -283,6 +284,23 @@ fn out_of_order() -> Outcome {
         .came("2", "s")
         .came("1", "t")
         .breaks(Law::Ordered)
+}
+
+/// Refused, and its sender did not learn it.
+fn out_of_order_after_a_full_disk() -> Outcome {
+    let again = |full| {
+        let mut writer = Writer::new();
+        writer.0.extend(full);
+        writer
+            .sent("1")
+            .sent("2")
+            .came("2", "s")
+            .ended(1, true)
+            .not_resumed("b/phone", 2)
+            .came("1", "t")
+    };
+    again(Some(Entry::Full(1))).breaks_nothing()?;
+    again(None).breaks(Law::Ordered)
 }
 
 /// Repetitions do not count, nor does what others send.

@@ -20,7 +20,8 @@ pub enum Law {
     /// A message comes once. It may come again, under the same stanza id, to a client that lost
     /// its session in a crash, or gave it up: the server cannot know of its acknowledgement.
     Once,
-    /// What one account sends to another, or to a room, comes first in the order of sending.
+    /// What one account sends to another, or to a room, comes first in the order of sending. Where a
+    /// full disk refused a message and a crash kept the error from its sender, it is sent again.
     Ordered,
     /// All members of a room see the same order: a message has one stanza id for all of them, and
     /// stanza ids grow.
@@ -198,11 +199,22 @@ impl Index<'_> {
             };
             if let Some((before, other)) = last.insert((to, room, from), (*place, id))
                 && before > *place
+                && !self.may_be_late(to, id)
             {
                 let text = format!("{id} was sent before {other} and came behind it");
                 verdict.add(Law::Ordered, text, || self.trail(id) + &self.trail(other));
             }
         }
+    }
+
+    /// Whether a message may have been refused, and its sender not have learned it.
+    fn may_be_late(&self, to: &str, id: &str) -> bool {
+        let came = self.received.get(&(to, id)).and_then(|all| all.first());
+        let (Some(came), Some(sent)) = (came, self.sent_to.get(id)) else {
+            return false;
+        };
+        let mut lost = self.killed.range(*sent..came.incarnation);
+        lost.any(|process| self.full.contains(process))
     }
 
     fn resumed(&self, verdict: &mut Verdict) {
@@ -252,7 +264,7 @@ impl Index<'_> {
         let mut trail = String::new();
         for (at, entry) in self.entries.iter().enumerate() {
             let is_shown = match entry {
-                Entry::Ended { .. } | Entry::Gathered => true,
+                Entry::Ended { .. } | Entry::Full(_) | Entry::Gathered => true,
                 Entry::Circle { .. } => false,
                 Entry::Client { who, what } => {
                     what.message() == Some(id)

@@ -225,11 +225,13 @@ impl Stage {
             Fault::Kill => self.end(true)?,
             Fault::Restart => self.end(false)?,
             Fault::FullDisk => {
+                self.book.full(self.incarnation);
                 self.server.disk()?.fill()?;
                 self.wait_for_refusals()?;
                 return self.server.disk()?.free();
             }
             Fault::FullDiskAndKill => {
+                self.book.full(self.incarnation);
                 self.server.disk()?.fill()?;
                 self.wait_for_refusals()?;
                 self.end(true)?;

@@ -51,6 +51,10 @@ pub(super) struct Said<'a> {
 pub(super) struct Index<'a> {
     pub(super) entries: &'a [Entry],
     pub(super) killed: BTreeSet<u32>,
+    /// Processes whose disk was full.
+    pub(super) full: BTreeSet<u32>,
+    /// The process that each message was first sent to.
+    pub(super) sent_to: HashMap<&'a str, u32>,
     pub(super) sent: Vec<(&'a str, &'a str, &'a str)>,
     pub(super) acknowledged: BTreeMap<&'a str, usize>,
     pub(super) refused: BTreeMap<&'a str, usize>,
@@ -96,6 +100,9 @@ impl<'a> Index<'a> {
                     if *killed {
                         index.killed.insert(*incarnation);
                     }
+                }
+                Entry::Full(incarnation) => {
+                    index.full.insert(*incarnation);
                 }
                 Entry::Circle { room, members } => {
                     index.circles.insert(room, members);
@@ -158,7 +165,10 @@ impl<'a> Index<'a> {
 
     fn message(&mut self, at: usize, who: &'a str, device: &Device, what: &'a What) {
         match what {
-            What::Sent { id, to } => self.sent.push((id, account(who), to)),
+            What::Sent { id, to } => {
+                self.sent.push((id, account(who), to));
+                self.sent_to.insert(id, device.incarnation);
+            }
             What::Acknowledged(id) => {
                 self.acknowledged.entry(id).or_insert(at);
             }
