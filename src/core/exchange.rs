@@ -338,14 +338,15 @@ impl Exchange {
         if stanza.is_error() {
             return;
         }
-        if stanza.kind() == Kind::Message {
-            session.refused();
-        }
         let from = stanza
             .to()
             .map_or(Cow::Borrowed(session.account.jid.as_str()), |to| to);
         let reply = stanza::error_reply(stanza, Some(&from), Some(session.jid.as_str()), error);
-        session.outbox.push(&reply);
+        if stanza.kind() == Kind::Message {
+            session.refuse(&reply);
+        } else {
+            session.outbox.push(&reply);
+        }
     }
 
     /// Sends an error to the sender of a message that the server had accepted and cannot deliver.
@@ -368,7 +369,7 @@ impl Exchange {
         };
         let reply =
             stanza::error_reply(stanza, stanza.to().as_deref(), Some(sender.as_str()), error);
-        bound.session.outbox.push(&reply) == Push::Queued
+        bound.session.refuse(&reply) == Push::Queued
     }
 
     /// Now, for delay stamps.

@@ -108,8 +108,9 @@ impl Exchange {
             if let Err(error) = result {
                 exchange.answer_error(&origin.session, &original, &error.into());
             }
-            origin.session.stored();
+            // In this order: an `<a/>` that waits for the last of them covers it.
             origin.settle();
+            origin.session.stored();
         };
         let appended = self.mailbox.append(row(self, publication), done);
         if let (Err(_), Some(origin)) = (&appended, origin) {

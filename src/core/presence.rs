@@ -211,13 +211,14 @@ impl Exchange {
                 self.write_behind(statements, "what a session left could not be written");
             }
         }
+        // Before the contacts: to them the session is gone everywhere.
+        for feed in session.feeds() {
+            feed.leave(self, session, stanza);
+        }
         told.sort_unstable();
         told.dedup();
         for contact in told {
             self.pass_presence(&contact, &stanza.with_to(contact.as_str()));
-        }
-        for feed in session.feeds() {
-            feed.leave(self, session, stanza);
         }
     }
 

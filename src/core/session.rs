@@ -6,15 +6,15 @@ use std::task::Poll;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use waxwing_xmpp::Jid;
 use waxwing_xmpp::jid::JidError;
 use waxwing_xmpp::sm::{Custody, Ticket};
+use waxwing_xmpp::{Jid, Stanza};
 
 use crate::account::Account;
 use crate::binding::UserAgent;
 use crate::exchange::parse_address;
 use crate::feed::{Feed, MAX_FEEDS};
-use crate::outbox::Outbox;
+use crate::outbox::{Outbox, Push};
 use crate::resend::Resends;
 
 /// The address of a session inside a cluster of nodes: never a channel, so that it can be stored
@@ -202,9 +202,18 @@ impl Session {
         }
     }
 
-    /// A message of this session was answered with an error.
-    pub(crate) fn refused(&self) {
+    /// Answers a message of this session with an error. What becomes of the message is settled after
+    /// that: the error comes before an acknowledgement that covers both.
+    pub(crate) fn refuse(&self, error: &Stanza) -> Push {
         self.has_refused.store(true, Ordering::Release);
+        self.outbox.push_refusal(error)
+    }
+
+    /// The count of a stream that has ended, if its client is sure to have seen the error for each
+    /// message that was refused.
+    pub(crate) fn last_handled(&self) -> Option<u32> {
+        let is_sure = !self.has_refused.load(Ordering::Acquire);
+        is_sure.then(|| self.handled())
     }
 
     /// The client is quiet: what it could send again it has sent.

@@ -254,7 +254,7 @@ impl Exchange {
         drop(tokio::time::timeout(PATIENCE, session.all_settled()).await);
         let is_bound = session.account.lock().bound(session.reference).is_some();
         if !is_bound || session.outbox.is_detached() {
-            return Err(NotResumed::unknown(Some(session.handled())));
+            return Err(NotResumed::unknown(session.last_handled()));
         }
         let again = match session.outbox.resume(h) {
             Ok((taken, again)) => {

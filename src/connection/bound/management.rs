@@ -116,6 +116,10 @@ impl Connection {
         if self.asked == Asked::Now && !is_due {
             self.tick_within(ANSWER_WITHIN);
         }
+        // Its sender would take for stored what was refused, should the server die between the two.
+        if is_due && self.session.outbox.refuses() {
+            return false;
+        }
         if is_due {
             self.asked = Asked::No;
             self.acknowledged = Some(handled);

@@ -4,15 +4,15 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use waxwing_xmpp::Stanza;
+use waxwing_xmpp::{Stanza, StanzaError};
 
 use super::Delivery;
 use super::stored::Appended;
 use crate::account::Bound;
 use crate::clock::Timestamp;
-use crate::exchange::{Receipt, parse_address};
+use crate::exchange::parse_address;
 use crate::mailbox_store::Flags;
-use crate::outbox::Held;
+use crate::outbox::{Held, Origin};
 use crate::powers::Direction;
 use crate::session::Session;
 use crate::stray;
@@ -70,11 +70,9 @@ impl Delivery<'_> {
                     }
                     return;
                 }
-                if matches!(
-                    self.store_alone(&stanza, received, origin),
-                    Receipt::Bounced(_)
-                ) {
-                    self.refused.push(stanza);
+                let flags = Flags::INCOMING;
+                if let Err(error) = self.store(&stanza, received, origin.as_ref(), flags, false) {
+                    self.refuse_held(stanza, origin, &error);
                 }
             }
             Held::Feed { .. } => {}
@@ -137,13 +135,28 @@ impl Delivery<'_> {
             return None;
         };
         let stanza = Stanza::parse(stanza).ok()?;
-        match self.store(&stanza, received, origin, Flags::INCOMING, false) {
+        match self.store(&stanza, received, origin.as_ref(), Flags::INCOMING, false) {
             Ok(row) => Some(row.held(true, false)),
-            Err(_) => {
-                self.refused.push(stanza);
+            Err(error) => {
+                self.refuse_held(stanza, origin, &error);
                 None
             }
         }
+    }
+
+    /// A message that lived in memory cannot be kept. Whoever waits for its acknowledgement hears of
+    /// that first.
+    fn refuse_held(&mut self, stanza: Stanza, origin: Option<Origin>, error: &StanzaError) {
+        let Some(origin) = origin else {
+            self.refused.push(stanza);
+            return;
+        };
+        if origin.session.outbox.is_detached() {
+            self.refused.push(stanza);
+        } else {
+            (self.exchange).answer_error(&origin.session, &stanza, error);
+        }
+        origin.settle();
     }
 
     /// Hands what a session did not take to those that were not given it: all of them if it was for

@@ -93,9 +93,9 @@ impl Delivery<'_> {
             .as_ref()
             .is_none_or(|session| self.is_gapless(session));
         let waiter = origin.map(Sender::hold);
-        let row = match self.store(stanza, received, waiter, flags, kept.archive) {
+        let row = match self.store(stanza, received, waiter.as_ref(), flags, kept.archive) {
             Ok(row) => row,
-            Err(error) => return Receipt::Bounced(error),
+            Err(error) => return bounced(error, waiter),
         };
         let mut takers = Vec::new();
         if !directed {
@@ -204,31 +204,30 @@ impl Delivery<'_> {
         received: Timestamp,
         origin: Option<Origin>,
     ) -> Receipt {
-        match self.store(stanza, received, origin, Flags::INCOMING, false) {
+        match self.store(stanza, received, origin.as_ref(), Flags::INCOMING, false) {
             Ok(row) => row.receipt(),
-            Err(error) => Receipt::Bounced(error),
+            Err(error) => bounced(error, origin),
         }
     }
 
     /// Appends to the mailbox. The commit settles the origin's custody; if it fails the origin is
-    /// told with an error. After an error nothing waits.
+    /// told with an error. After an error from here the origin is still to be told, and settled.
     pub(super) fn store(
         &mut self,
         stanza: &Stanza,
         received: Timestamp,
-        origin: Option<Origin>,
+        origin: Option<&Origin>,
         flags: Flags,
         archive: bool,
     ) -> Result<Appended, StanzaError> {
-        let row = self.row(stanza, received, origin.as_ref(), flags, archive);
-        if let Some(origin) = &origin {
+        let row = self.row(stanza, received, origin, flags, archive);
+        if let Some(origin) = origin {
             origin.session.storing();
         }
-        let done = self.when_stored(stanza.clone(), origin.clone());
+        let done = self.when_stored(stanza.clone(), origin.cloned());
         let stored = self.append(stanza, row, done);
         if let (Err(_), Some(origin)) = (&stored, origin) {
             origin.session.stored();
-            origin.settle();
         }
         stored
     }
@@ -345,6 +344,15 @@ impl Delivery<'_> {
             }
         }
     }
+}
+
+/// A message was refused while its sender's connection looks at it: nothing of that connection is
+/// written before the error is queued.
+fn bounced(error: StanzaError, waiter: Option<Origin>) -> Receipt {
+    if let Some(waiter) = waiter {
+        waiter.settle();
+    }
+    Receipt::Bounced(error)
 }
 
 /// A row was committed, or could not be: the sessions of an account may write what waits for it, or

@@ -75,6 +75,9 @@ pub(super) enum Source {
     Raw,
     /// A stanza that need not be kept.
     Plain,
+    /// The same, and the error for a message: no acknowledgement that covers the message overtakes
+    /// it.
+    Refusal,
     /// A message that the server answers for until it is taken.
     Held(Held),
 }
@@ -97,6 +100,10 @@ impl Waiting {
             source: Source::Plain,
             ..Waiting::raw(stanza)
         }
+    }
+
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(self.source, Source::Refusal)
     }
 
     /// Its bytes.

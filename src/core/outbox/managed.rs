@@ -11,7 +11,7 @@ use waxwing_xmpp::sm::{Acknowledged, TooHigh};
 use super::batch::{Source, Thin, Waiting};
 use super::queue::{Inner, Managed, Sent};
 use super::taken::Taken;
-use super::{Close, Held, Outbox};
+use super::{Close, Held, Outbox, Push};
 
 /// A session without a connection, as it is written down over a restart.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -114,6 +114,22 @@ impl Outbox {
         inner.wake();
     }
 
+    /// Queues the error for a message of this session. Until it has left, nothing that covers the
+    /// message may be acknowledged: [`refuses`](Self::refuses).
+    pub fn push_refusal(&self, error: &Stanza) -> Push {
+        let mut inner = self.inner.lock();
+        let waiting = Waiting {
+            source: Source::Refusal,
+            ..Waiting::plain(error.bytes().clone())
+        };
+        self.enqueue(&mut inner, waiting)
+    }
+
+    /// Whether the error for a message waits: behind rows that are being stored, or for the socket.
+    pub fn refuses(&self) -> bool {
+        self.inner.lock().refuses
+    }
+
     /// Whether a broken stream can be resumed.
     pub fn is_resumable(&self) -> bool {
         let inner = self.inner.lock();
@@ -164,7 +180,7 @@ impl Outbox {
         (inner.queued_bytes, inner.urgent, inner.newest_row) = (0, false, 0);
         for waiting in queue {
             match waiting.source {
-                Source::Plain => inner.push(waiting),
+                Source::Plain | Source::Refusal => inner.push(waiting),
                 Source::Held(held) => broken.unsent(waiting.stanza, held),
                 Source::Raw => {}
             }

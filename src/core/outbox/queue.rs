@@ -40,6 +40,8 @@ pub(super) struct Inner {
     pub(super) inactive: bool,
     /// Whether something in the queue may not wait.
     pub(super) urgent: bool,
+    /// Whether the error for a message is in the queue.
+    pub(super) refuses: bool,
     pub(super) waker: Option<Waker>,
 }
 
@@ -92,6 +94,7 @@ impl Inner {
             self.held_bytes += waiting.len();
         }
         self.urgent |= matches!(waiting.thin, Thin::Never);
+        self.refuses |= matches!(waiting.source, Source::Refusal);
         self.queue.push_back(waiting);
     }
 
@@ -114,7 +117,7 @@ impl Inner {
             let mut taken = std::mem::take(&mut self.queue);
             self.queued_bytes = 0;
             self.sent_again = 0;
-            self.urgent = false;
+            (self.urgent, self.refuses) = (false, false);
             taken.iter_mut().for_each(|waiting| self.note(waiting));
             return Some(Batch(taken));
         }
@@ -134,6 +137,7 @@ impl Inner {
             self.sent_again = 0;
             self.urgent = false;
         }
+        self.refuses &= self.queue.iter().any(Waiting::is_refusal);
         (!taken.is_empty()).then_some(Batch(taken))
     }
 
@@ -141,7 +145,7 @@ impl Inner {
     pub(super) fn note(&mut self, waiting: &mut Waiting) {
         let held = match std::mem::replace(&mut waiting.source, Source::Raw) {
             Source::Raw => return,
-            Source::Plain => None,
+            Source::Plain | Source::Refusal => None,
             Source::Held(held) => Some(held),
         };
         let stanza = match (&held, &self.managed) {
@@ -189,7 +193,7 @@ impl Inner {
     pub(super) fn bytes_to_hold(&self, waiting: &Waiting) -> usize {
         let is_held = match &waiting.source {
             Source::Raw => false,
-            Source::Plain => self
+            Source::Plain | Source::Refusal => self
                 .managed
                 .as_ref()
                 .is_some_and(|managed| managed.resumable),

@@ -263,3 +263,29 @@ fn a_restart_changes_nothing() {
     assert!(attach(&restored));
     assert_eq!(restored.resume(1).unwrap().1, [(2, true)]);
 }
+
+/// Until the error for a message has left, nobody may acknowledge that message.
+#[test]
+fn the_error_for_a_message_is_known_to_wait() {
+    let outbox = managed();
+    outbox.push(&stanza(1));
+    outbox.push_held(&stanza(2), row(5, true));
+    assert!(!outbox.refuses());
+    outbox.push_refusal(&stanza(3));
+    outbox.push_held(&stanza(4), row(6, true));
+    let xml = |id| String::from_utf8_lossy(stanza(id).bytes()).into_owned();
+    assert_eq!(written_up_to(&outbox, 4), [xml(1)]);
+    assert!(outbox.refuses());
+    assert_eq!(written_up_to(&outbox, 5), [xml(2), xml(3)]);
+    assert!(!outbox.refuses());
+    assert_eq!(written_up_to(&outbox, 6), [xml(4)]);
+    // A broken connection changes nothing.
+    outbox.push_held(&stanza(5), row(7, true));
+    outbox.push_refusal(&stanza(6));
+    outbox.sleep(Duration::ZERO);
+    assert!(attach(&outbox) && outbox.refuses());
+    outbox.resume(3).unwrap();
+    assert!(outbox.refuses());
+    assert_eq!(written_up_to(&outbox, 6), [xml(6)]);
+    assert!(!outbox.refuses());
+}
