@@ -165,7 +165,7 @@ fn reload_takes_all_or_nothing() -> Outcome {
             .set("limits.no_such_key", 1),
     )?;
     server.signal("HUP")?;
-    await_log(&server, "the old one stays")?;
+    server.await_log("the old one stays")?;
     ensure!(
         server.log().contains("no_such_key"),
         "the log does not name the mistake"
@@ -176,7 +176,7 @@ fn reload_takes_all_or_nothing() -> Outcome {
     );
     server.configure(&ServerOptions::new().set("registration.mode", "\"open\""))?;
     server.signal("HUP")?;
-    await_log(&server, "loaded the configuration again")?;
+    server.await_log("loaded the configuration again")?;
     ensure!(offers_registration(&target)?, "registration is not offered");
     server.terminate()
 }
@@ -196,7 +196,7 @@ fn reload_reaches_sessions_that_are_there() -> Outcome {
 
     server.configure(&limit(2).set("limits.stanza_bytes", 1))?;
     server.signal("HUP")?;
-    await_log(&server, "the old one stays")?;
+    server.await_log("the old one stays")?;
     let log = server.log();
     ensure!(log.contains("limits.stanza_bytes"), "the log says: {log}");
     ensure!(
@@ -206,7 +206,7 @@ fn reload_reaches_sessions_that_are_there() -> Outcome {
 
     server.configure(&limit(2))?;
     server.signal("HUP")?;
-    await_log(&server, "loaded the configuration again")?;
+    server.await_log("loaded the configuration again")?;
     let log = server.log();
     ensure!(
         log.contains("limits.roster_items: 1 is now 2"),
@@ -248,18 +248,4 @@ fn offers_registration(target: &Target) -> Outcome<bool> {
     client.secure(&client.tls_options())?;
     let features = client.open()?;
     Ok(features.has_child("register", "http://jabber.org/features/iq-register"))
-}
-
-/// Waits until the server has written that; the log is all that tells when a signal was handled.
-fn await_log(server: &Server, text: &str) -> Outcome {
-    let end = Instant::now() + Duration::from_secs(10);
-    while !server.log().contains(text) {
-        ensure!(
-            Instant::now() < end,
-            "the log never said {text:?}: {}",
-            server.log()
-        );
-        std::thread::yield_now();
-    }
-    Ok(())
 }

@@ -83,8 +83,7 @@ fn what_was_delivered_goes_without_a_word() -> Outcome {
             ensure!(stanza.name() != "message", "{}", show(&stanza));
         }
     }
-    let log = server.log();
-    ensure!(log.contains("expired=1"), "nothing expired: {log}");
+    server.await_log("expired=1")?;
     server.terminate()
 }
 

@@ -4,6 +4,7 @@
 pub mod accounts;
 pub mod client;
 pub mod disk;
+pub mod log;
 pub mod login;
 pub mod matching;
 pub mod options;
