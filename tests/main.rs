@@ -15,6 +15,7 @@ mod sasl2;
 mod stream_management;
 mod streams;
 mod trace;
+mod writes;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
     trials.extend(faults::room_kill::trials());
     trials.extend(limits::trials());
     trials.extend(trace::trials());
+    trials.extend(writes::trials());
     trials.extend(house::trials());
     let conclusion = libtest_mimic::run(&arguments, trials);
     if let Err(error) = Server::stop_shared() {

@@ -14,6 +14,7 @@ pub mod sasl;
 pub mod sasl2;
 pub mod server;
 pub mod stage;
+pub mod strace;
 pub mod transport;
 pub mod xml;
 

@@ -15,6 +15,9 @@ use super::{Connection, Ending};
 const STALL: Duration = Duration::from_secs(60);
 /// The shortest time between two pings that only ask what was taken.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
+/// How long presence and IQs may be held for a client that could miss them, before it is asked: the
+/// first message that comes asks for them too.
+const PROBE_LATER: Duration = Duration::from_secs(5);
 
 impl Connection {
     /// Sends a ping behind what was written, one at a time: at most one a second while little waits.
@@ -27,6 +30,7 @@ impl Connection {
             // The first goes at once, also on a server that has just started.
             ProbeNeed::Soon if self.last_probe.is_none_or(rested) => self.probe(),
             ProbeNeed::Soon => self.tick_within(PROBE_EVERY),
+            ProbeNeed::Later => self.tick_within(PROBE_LATER),
         }
     }
 
@@ -92,6 +96,8 @@ impl Connection {
             if silence >= limits.ping_after_silence {
                 self.session.outbox.shrink();
                 self.session.forget_resends();
+                self.probe();
+            } else if self.session.outbox.needs_probe() == ProbeNeed::Later {
                 self.probe();
             } else {
                 self.ask_what_was_taken();

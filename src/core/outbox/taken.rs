@@ -23,6 +23,8 @@ const PROBE_NOW_BYTES: usize = 64 * 1024;
 pub enum ProbeNeed {
     /// There is nothing to ask for, or it has been asked.
     None,
+    /// In a while: nothing waits that the server answers for.
+    Later,
     /// A second after the last time: what there is can wait.
     Soon,
     /// At once: much waits, and custody has a bound.
@@ -171,6 +173,8 @@ impl Outbox {
             && (inner.answered_for >= REQUEST_NOW_MESSAGES || inner.untaken.iter().any(is_live));
         if much || is_urgent {
             ProbeNeed::Now
+        } else if inner.answered_for == 0 {
+            ProbeNeed::Later
         } else {
             ProbeNeed::Soon
         }

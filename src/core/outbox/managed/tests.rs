@@ -74,6 +74,26 @@ fn what_is_only_in_memory_is_asked_for_at_once() {
     assert_eq!(outbox.needs_probe(), ProbeNeed::Now);
 }
 
+/// Presence and IQs alone can wait: the first message asks for them too.
+#[test]
+fn what_nobody_answers_for_is_asked_for_later() {
+    let outbox = managed();
+    outbox.push(&stanza(1));
+    written(&outbox);
+    assert_eq!(outbox.needs_probe(), ProbeNeed::Later);
+    outbox.push_held(&stanza(2), row(1, true));
+    written(&outbox);
+    assert_eq!(outbox.needs_probe(), ProbeNeed::Soon);
+    outbox.acknowledged(2).unwrap();
+    assert_eq!(outbox.needs_probe(), ProbeNeed::None);
+    for id in 3..=66 {
+        assert_ne!(outbox.needs_probe(), ProbeNeed::Now);
+        outbox.push(&stanza(id));
+        written(&outbox);
+    }
+    assert_eq!(outbox.needs_probe(), ProbeNeed::Now);
+}
+
 #[test]
 fn nothing_leaves_before_its_row_is_committed() {
     let outbox = Outbox::new(10_000);
