@@ -49,9 +49,11 @@ pub struct Inner {
     /// The room.
     pub room: Room,
     seats: Seats,
-    /// Those of them, by serial number, whom the subject is told when they have got the log
+    /// Those in the seats, by serial number, whom the subject is told when they have got the log
     /// (§7.2.15).
     newcomers: Vec<u64>,
+    /// Sessions that have left, and have not acknowledged all that they were given of the log.
+    parted: Vec<Arc<Session>>,
     cursors: Cursors,
     absent: Absent,
     /// The newest row of the log.
@@ -91,6 +93,7 @@ impl Live {
             absent: Absent::new(log.invited),
             seats: Seats::default(),
             newcomers: Vec::new(),
+            parted: Vec::new(),
             newest: log.newest,
             is_noted: false,
             room,
@@ -147,8 +150,8 @@ impl Live {
         if is_committed {
             return self.untold.fetch_min(row, Ordering::AcqRel) == NOTHING;
         }
-        for seat in self.inner.lock().seats.iter() {
-            seat.session.outbox.withdraw(row);
+        for session in self.inner.lock().readers() {
+            session.outbox.withdraw(row);
         }
         false
     }
@@ -157,8 +160,8 @@ impl Live {
     fn wake(&self) {
         // Before the sessions are looked at: what comes later wakes anew.
         let first = self.untold.swap(NOTHING, Ordering::AcqRel);
-        for seat in self.inner.lock().seats.iter() {
-            seat.session.outbox.committed(first);
+        for session in self.inner.lock().readers() {
+            session.outbox.committed(first);
         }
     }
 
@@ -193,6 +196,12 @@ impl Inner {
     /// The sessions in it.
     pub fn sessions(&self) -> impl Iterator<Item = &Arc<Session>> {
         self.seats.iter().map(|seat| &seat.session)
+    }
+
+    /// The sessions that may hold rows of the log: who leaves does not wait for what was said just
+    /// before to be committed, but gets it when it is.
+    fn readers(&self) -> impl Iterator<Item = &Arc<Session>> {
+        self.sessions().chain(&self.parted)
     }
 
     /// How far a session has acknowledged the log.
@@ -250,10 +259,29 @@ impl Inner {
         if seat.position.is_draining() {
             seat.session.set_feed_draining(false);
         }
-        seat.session.unfollow(self.room.id());
-        let id = seat.session.reference.id;
-        self.forget_newcomer(id);
+        self.forget_newcomer(seat.session.reference.id);
+        self.parted.push(seat.session);
+        self.forget_parted();
         self.absent.is_stale = true;
+    }
+
+    /// Who has left, and has nothing more to acknowledge, has done with the room.
+    fn forget_parted(&mut self) {
+        let (feed, seats) = (self.room.id(), &self.seats);
+        self.parted.retain(|session| {
+            if seats.get(session.reference.id).is_some() {
+                return false;
+            }
+            let outbox = &session.outbox;
+            let is_done = outbox.is_detached() || !outbox.holds_feed(feed);
+            if is_done {
+                session.unfollow(feed);
+            }
+            !is_done
+        });
+        if self.parted.is_empty() {
+            self.parted = Vec::new();
+        }
     }
 
     /// Members of members-only rooms are owed what is said from the moment they are members.

@@ -98,6 +98,11 @@ pub(super) const GATES: &[(&str, &str, Gate)] = &[
         "server_us_per_message",
         Gate::TimesRaw("relay-1", 1.7),
     ),
+    (
+        "relay-sm",
+        "server_us_per_message",
+        Gate::TimesEjabberd(0.25),
+    ),
     ("idle", "resident_bytes_per_session", Gate::AtMost(4096.0)),
     (
         "idle-tls",

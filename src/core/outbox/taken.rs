@@ -264,6 +264,15 @@ impl Outbox {
         inner.answered_for > 0 || inner.queue.iter().any(|piece| is_held(&piece.source))
     }
 
+    /// Whether it holds rows of a feed that were not shown to be taken.
+    pub fn holds_feed(&self, owner: i64) -> bool {
+        let mut is_held = false;
+        self.inner.lock().each_held(|_, held| {
+            is_held |= matches!(held, Held::Feed { feed, .. } if *feed == owner);
+        });
+        is_held
+    }
+
     /// A row is committed: it may be written.
     pub fn committed(&self, row: i64) {
         let mut inner = self.inner.lock();

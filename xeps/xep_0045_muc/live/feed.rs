@@ -43,10 +43,11 @@ impl Feed for Live {
 
     fn taken(&self, _: &Exchange, session: &Session, last: i64) {
         let mut inner = self.inner.lock();
-        let Some(seat) = inner.seats.get_mut(session.reference.id) else {
-            return;
-        };
-        seat.position.acknowledged(last);
+        match inner.seats.get_mut(session.reference.id) {
+            Some(seat) => seat.position.acknowledged(last),
+            // It has left since.
+            None => inner.forget_parted(),
+        }
         let device = session.device_key();
         inner.cursors.advance(&session.jid, device, last);
         self.note(&mut inner);
@@ -63,8 +64,8 @@ impl Feed for Live {
         let mut inner = self.inner.lock();
         let effects = inner.room.end(&session.jid, presence);
         let outcome = self.perform(&mut inner, exchange, Act::default(), effects);
+        inner.forget_parted();
         drop(inner);
-        session.unfollow(self.id);
         self.finish_later(exchange, outcome);
     }
 
