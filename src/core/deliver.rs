@@ -333,8 +333,14 @@ impl<'a> Delivery<'a> {
             .is_some_and(|bound| bound.position.is_draining());
         if draining {
             // It must not overtake what is still in the mailbox.
-            if let Receipt::Bounced(error) = self.store_alone(stanza, received, waiter) {
-                self.refuse(stanza, origin, &error);
+            match self.store_alone(stanza, received, waiter) {
+                Receipt::Bounced(error) => self.refuse(stanza, origin, &error),
+                Receipt::Storing { row, .. } => {
+                    if let Some(bound) = self.state.bound(session.reference) {
+                        bound.reposition(|position| position.hand(row, false));
+                    }
+                }
+                Receipt::Settled => {}
             }
             return true;
         }
@@ -354,45 +360,14 @@ impl<'a> Delivery<'a> {
 
     fn refuse(&mut self, stanza: &Stanza, origin: Option<Sender<'_>>, error: &StanzaError) {
         match origin {
-            Some(sender) => self.exchange.answer_error(sender.session, stanza, error),
+            Some(sender) => {
+                let wrote = sender.original.unwrap_or(stanza);
+                self.exchange.answer_error(sender.session, wrote, error);
+            }
             None => self.refused.push(stanza.clone()),
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// RFC 6121 §8.5, Table 1 and the sections it sums up.
-    #[test]
-    fn messages_go_where_the_table_says() {
-        use MessageType::{Chat, Error, Groupchat, Headline, Normal};
-        use Verdict::{Available, Ignore, Mailbox, Refuse, Resource};
-        let table = [
-            // type, bare + available, bare + none, full matching, full not matching + available,
-            // the same + none
-            (Normal, [Available, Mailbox, Resource, Refuse, Refuse]),
-            (Chat, [Available, Mailbox, Resource, Available, Mailbox]),
-            (Groupchat, [Refuse, Refuse, Resource, Refuse, Refuse]),
-            (Headline, [Available, Ignore, Resource, Refuse, Refuse]),
-            (Error, [Ignore, Ignore, Resource, Ignore, Ignore]),
-        ];
-        let states = [
-            (None, true),
-            (None, false),
-            (Some(true), true),
-            (Some(false), true),
-            (Some(false), false),
-        ];
-        for (kind, expected) in table {
-            for ((resource, available), expected) in states.into_iter().zip(expected) {
-                assert_eq!(
-                    verdict(kind, resource, available),
-                    expected,
-                    "{kind:?} {resource:?}"
-                );
-            }
-        }
-    }
-}
+mod tests;

@@ -1,13 +1,12 @@
 //! The exchange: what every part of the server shares, and the way in for a client's stanza.
 
-use std::borrow::Cow;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use waxwing_xmpp::error::StreamCondition;
 use waxwing_xmpp::jid::JidError;
 use waxwing_xmpp::stanza::{Frame, Kind, MessageType};
-use waxwing_xmpp::{Jid, Stanza, StanzaError, StreamError, stanza};
+use waxwing_xmpp::{Jid, Stanza, StanzaError, StreamError};
 
 use crate::account::{Account, DeviceCursor, Mail, Usage};
 use crate::accounts::Accounts;
@@ -15,7 +14,6 @@ use crate::clock::{Clock, Ids, Timestamp};
 use crate::db::{Database, DbError};
 use crate::deliver::Watched;
 use crate::mailbox_store::Mailbox;
-use crate::outbox::Push;
 use crate::powers::{Direction, IqTable, Powers, Services};
 pub use crate::receipt::{Receipt, Sender};
 use crate::registry::Registry;
@@ -162,6 +160,7 @@ impl Exchange {
             session,
             // Before the recipient's lock is taken: its own may be needed.
             archives: session.account.archives(&to),
+            original: None,
         };
         let recipient = to.clone();
         let answer = move |stanza: &Stanza, receipt| match receipt {
@@ -330,46 +329,6 @@ impl Exchange {
             devices,
             strays,
         })
-    }
-
-    /// Sends the error that a client is owed for its stanza (RFC 6120 §8.3). An error is never
-    /// answered with an error.
-    pub fn answer_error(&self, session: &Session, stanza: &Stanza, error: &StanzaError) {
-        if stanza.is_error() {
-            return;
-        }
-        let from = stanza
-            .to()
-            .map_or(Cow::Borrowed(session.account.jid.as_str()), |to| to);
-        let reply = stanza::error_reply(stanza, Some(&from), Some(session.jid.as_str()), error);
-        if stanza.kind() == Kind::Message {
-            session.refuse(&reply);
-        } else {
-            session.outbox.push(&reply);
-        }
-    }
-
-    /// Sends an error to the sender of a message that the server had accepted and cannot deliver.
-    /// Like any error it reaches the sender's session if that is still there. False: it is not, and
-    /// nobody was told.
-    pub(crate) fn bounce(&self, stanza: &Stanza, error: &StanzaError) -> bool {
-        if stanza.is_error() {
-            return true;
-        }
-        let sender = stanza.from().map(|from| Jid::parse_tolerant(&from));
-        let Some(Ok(sender)) = sender else {
-            return false;
-        };
-        let Some(account) = self.registry.get(sender.bare()) else {
-            return false;
-        };
-        let state = account.lock();
-        let Some(bound) = sender.resource().and_then(|name| state.resource(name)) else {
-            return false;
-        };
-        let reply =
-            stanza::error_reply(stanza, stanza.to().as_deref(), Some(sender.as_str()), error);
-        bound.session.refuse(&reply) == Push::Queued
     }
 
     /// Now, for delay stamps.

@@ -25,6 +25,7 @@ pub mod position;
 pub mod powers;
 pub mod presence;
 pub mod receipt;
+mod refusal;
 pub mod registry;
 mod resend;
 pub mod roster;

@@ -42,9 +42,17 @@ pub struct Origin {
     pub ticket: Ticket,
     /// Whether the message shows in the archive of the session's account.
     pub archives: bool,
+    /// The message as it was sent, where a service passes on another one in its stead.
+    pub original: Option<Box<Stanza>>,
 }
 
 impl Origin {
+    /// What was sent, of which this is delivered: an error is about that, and shows nothing of whom
+    /// the service passed it on to.
+    pub(crate) fn wrote<'a>(&'a self, delivered: &'a Stanza) -> &'a Stanza {
+        self.original.as_deref().unwrap_or(delivered)
+    }
+
     /// The message needs no more care.
     pub(crate) fn settle(&self) {
         self.session.settle(self.ticket);
@@ -252,7 +260,8 @@ impl Outbox {
             return Push::Detached;
         }
         // What is sent again was within the bound before.
-        let bound = self.max_bytes.max(length) + inner.sent_again;
+        let sent_again = inner.sent_again.min(self.max_bytes * HELD_FACTOR);
+        let bound = self.max_bytes.max(length) + sent_again;
         if inner.queued_bytes + length > bound {
             inner.thin_out();
             if inner.queued_bytes + length > bound {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use waxwing_xmpp::StanzaError;
+use waxwing_xmpp::{Stanza, StanzaError};
 
 use crate::outbox::Origin;
 use crate::session::Session;
@@ -14,6 +14,8 @@ pub struct Sender<'a> {
     pub session: &'a Arc<Session>,
     /// Whether messages to that recipient show in the archive of its account.
     pub archives: bool,
+    /// The message as it was sent, where a service passes on another one in its stead.
+    pub original: Option<&'a Stanza>,
 }
 
 impl Sender<'_> {
@@ -23,6 +25,7 @@ impl Sender<'_> {
             session: Arc::clone(self.session),
             ticket: self.session.hold(),
             archives: self.archives,
+            original: self.original.cloned().map(Box::new),
         }
     }
 }

@@ -153,6 +153,10 @@ impl MultiUserChat {
         let room = self.room(exchange, to).await?;
         let live = room.ok_or_else(StanzaError::item_not_found)?;
         let retracted = self.retracted(exchange, &live, message).await?;
+        let sender = sender.map(|sender| Sender {
+            original: Some(message),
+            ..sender
+        });
         let outcome = self.tell(exchange, &live, message, to, sender)?;
         if let (Some((id, target)), Some(retraction)) = (retracted, &outcome.published) {
             self.bury(exchange, &live, retraction, (&id, &target));

@@ -151,10 +151,11 @@ impl Delivery<'_> {
             self.refused.push(stanza);
             return;
         };
+        let wrote = origin.wrote(&stanza);
         if origin.session.outbox.is_detached() {
-            self.refused.push(stanza);
+            self.refused.push(wrote.clone());
         } else {
-            (self.exchange).answer_error(&origin.session, &stanza, error);
+            self.exchange.answer_error(&origin.session, wrote, error);
         }
         origin.settle();
     }

@@ -133,7 +133,8 @@ impl Delivery<'_> {
                 Fate::Taken if is_stored => drop(exchange.mailbox.remove(account.id, vec![id])),
                 // Its session ended meanwhile, and relied on the row.
                 Fate::Left if !is_stored => {
-                    exchange.bounce(&stanza, &StanzaError::resource_constraint());
+                    let error = StanzaError::resource_constraint();
+                    exchange.refuse(origin.as_ref(), &stanza, &error);
                 }
                 Fate::Held if !is_stored => return,
                 Fate::Taken | Fate::Held | Fate::Left => {}

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use waxwing_xmpp::stanza::Children;
 use waxwing_xmpp::{Stanza, StanzaError};
 
 use super::Delivery;
@@ -79,8 +80,10 @@ impl Delivery<'_> {
     ) -> Receipt {
         // One that sleeps will find it in the mailbox; the others have it at once.
         let is_asleep = |session: &Arc<Session>| session.outbox.asleep_until().is_some();
+        // What a room passes on is for one client: the others of its user have their own.
+        let is_of_room = stanza.children().contains(Children::MUC_USER);
         let (resource, asleep) = match resource {
-            Some(session) if is_asleep(&session) => (None, Some(session)),
+            Some(session) if !is_of_room && is_asleep(&session) => (None, Some(session)),
             resource => (resource, None),
         };
         let directed = resource.is_some();
@@ -302,7 +305,7 @@ impl Delivery<'_> {
             to_bare: self.account.jid.as_str().to_owned(),
             flags,
             received_at_ms: received.0,
-            key: resend::key(stanza),
+            key: resend::key(origin.map_or(stanza, |origin| origin.wrote(stanza))),
             stream: place.0,
             number: if self.stores_first() { place.1 } else { 0 },
             body: stanza.bytes().clone(),
@@ -324,14 +327,7 @@ impl Delivery<'_> {
             decided(&account, id, failed);
             if let Err(error) = result {
                 tracing::error!(%error, account = account.id, "a message could not be stored");
-                match &origin {
-                    Some(origin) => {
-                        exchange.answer_error(&origin.session, &stanza, &error.into());
-                    }
-                    None => {
-                        exchange.bounce(&stanza, &error.into());
-                    }
-                }
+                exchange.refuse(origin.as_ref(), &stanza, &error.into());
             }
             if let Some(origin) = origin {
                 // Its other sessions may have copies.

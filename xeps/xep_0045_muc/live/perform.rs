@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use waxwing_core::Exchange;
 use waxwing_core::clock::Timestamp;
-use waxwing_core::db::{DbError, Statement};
+use waxwing_core::db::Statement;
 use waxwing_core::exchange::{Receipt, Sender};
 use waxwing_core::mailbox_store::Mailbox;
 use waxwing_core::position::Position;
@@ -141,23 +141,54 @@ impl Outcome {
         sender: Option<Sender<'_>>,
     ) -> Result<Receipt, StanzaError> {
         for written in self.written {
-            written.await.map_err(|error: DbError| {
-                tracing::error!(%error, "a change of a room could not be written");
-                StanzaError::from(error)
-            })?;
-        }
-        let mut receipt = self.receipt.unwrap_or(Receipt::Settled);
-        for (to, stanza) in self.outward {
-            let stanza = stanza.with_to(to.as_str());
-            let outward = exchange.route_message(&stanza, &to, sender).await;
-            if sender.is_some() && matches!(receipt, Receipt::Settled) {
-                receipt = outward;
-            } else if let Receipt::Bounced(error) = outward {
-                tracing::debug!(%error, "a message of a room was not taken");
+            let Err(error) = written.await else { continue };
+            tracing::error!(%error, "a change of a room could not be written");
+            // What was said is not taken back: its own commit decides.
+            if self.receipt.is_none() {
+                return Err(StanzaError::from(error));
             }
         }
-        Ok(receipt)
+        let told = tell(exchange, sender, self.outward).await;
+        Ok(self.receipt.unwrap_or(told))
     }
+}
+
+/// Sends messages to others than the room. Copies of a private message are for the clients of one
+/// user, and one that takes it is enough; of invitations to several users each counts.
+async fn tell(
+    exchange: &Arc<Exchange>,
+    sender: Option<Sender<'_>>,
+    outward: Vec<(Jid, Stanza)>,
+) -> Receipt {
+    let is_one_user = (outward.windows(2)).all(|two| two[0].0.bare() == two[1].0.bare());
+    let last = outward.len().saturating_sub(1);
+    let mut told: Option<Receipt> = None;
+    for (place, (to, stanza)) in outward.into_iter().enumerate() {
+        let stanza = stanza.with_to(to.as_str());
+        // Rows are committed in their order: the last stands for all.
+        let sender = sender.filter(|_| is_one_user || place == last);
+        // In the archive of its sender it would show whom a nickname stands for.
+        let sender = sender.map(|sender| Sender {
+            archives: false,
+            ..sender
+        });
+        let receipt = exchange.route_message(&stanza, &to, sender).await;
+        if let Receipt::Bounced(error) = &receipt {
+            tracing::debug!(%error, "a message of a room was not taken");
+        }
+        let weighs = |receipt: &Receipt| match receipt {
+            Receipt::Bounced(_) => 3 * u8::from(!is_one_user),
+            Receipt::Settled => 1,
+            Receipt::Storing { .. } => 2,
+        };
+        if told
+            .as_ref()
+            .is_none_or(|told| weighs(told) < weighs(&receipt))
+        {
+            told = Some(receipt);
+        }
+    }
+    told.unwrap_or(Receipt::Settled)
 }
 
 /// Sends a stanza to a session.

@@ -141,8 +141,16 @@ impl Room {
         }
         let to = Jid::parse_tolerant(decline.attr("to").unwrap_or_default())
             .map_err(|_| StanzaError::jid_malformed())?;
-        let to = self.inviter(&to).ok_or_else(StanzaError::item_not_found)?;
         let reason = self.reason(&child_text(decline, "reason"))?;
+        let Some(to) = self.inviter(&to) else {
+            // To a stranger an error would tell who is known here.
+            let is_known = self.occupants.of_user(from.bare()).next().is_some()
+                || self.members.affiliation(from.bare()).is_member();
+            return match is_known {
+                true => Err(StanzaError::item_not_found()),
+                false => Ok(Vec::new()),
+            };
+        };
         self.reach_out(1, now)?;
         let mut x = format!("<x xmlns='{USER}'><decline");
         push_attribute(&mut x, "from", from.bare());

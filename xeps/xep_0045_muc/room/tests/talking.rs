@@ -297,8 +297,13 @@ fn an_invitation_is_mediated() {
         .message("hecate@x/broom", None, &decline("coven@chat.x/a"))
         .expect("declines");
     assert_eq!(world.messages()[0].to, "a@x");
+    // To a stranger an error would tell who is known here.
+    world
+        .message("hecate@x/broom", None, &decline("stranger@y"))
+        .expect("is not answered");
+    assert!(world.messages().is_empty());
     assert_eq!(
-        condition(world.message("hecate@x/broom", None, &decline("stranger@y"))),
+        condition(world.message("a@x/1", None, &decline("stranger@y"))),
         "item-not-found"
     );
 }
