@@ -123,6 +123,7 @@ impl Position {
                 name(&mut drain.named, row);
             }
         }
+        drain.named.sort_unstable();
         if drain.pages || !drain.named.is_empty() {
             self.drain = Some(drain);
         }
@@ -194,10 +195,11 @@ impl Position {
     }
 
     /// The connection broke: what was given and not acknowledged is to be given again. `lost` are
-    /// rows that were to come out of order.
+    /// rows that were to come out of order. Until a connection is back nothing is given at once.
     pub fn rewind(&mut self, lost: impl IntoIterator<Item = i64>, takes: bool) {
         self.handed = self.cursor;
         self.begin(lost, takes);
+        self.drain.get_or_insert_default();
     }
 
     fn remember(&mut self, row: i64) {

@@ -125,7 +125,7 @@ impl Exchange {
             session: Arc::clone(&session),
         };
         let takes = bound.takes_bare();
-        bound.reposition(|position| position.begin(named, takes));
+        bound.reposition(|position| position.rewind(named, takes));
         account.lock().sessions.push(bound);
         self.streams.0.lock().insert(row.int(0)?, session);
         Ok(true)
