@@ -158,8 +158,13 @@ impl Outbox {
             .managed
             .as_mut()
             .map(|managed| std::mem::take(&mut managed.before));
-        // They are rows, and come again.
-        (0..before.unwrap_or(0)).for_each(|_| drop(inner.pop_untaken()));
+        // They do not count in the stream: the client cannot say that it has them.
+        for _ in 0..before.unwrap_or(0) {
+            let sent = inner.pop_untaken();
+            if let Some((stanza, held)) = sent.and_then(|sent| Some((sent.stanza, sent.held?))) {
+                broken.unsent(stanza, held);
+            }
+        }
         (inner.probe, inner.inactive) = (None, false);
         for (place, sent) in inner.untaken.iter_mut().enumerate() {
             match &sent.held {

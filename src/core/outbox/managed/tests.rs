@@ -309,3 +309,45 @@ fn the_error_for_a_message_is_known_to_wait() {
     assert_eq!(written_up_to(&outbox, 6), [xml(6)]);
     assert!(!outbox.refuses());
 }
+
+/// A client that lets its connection break again and again, and acknowledges nothing.
+#[test]
+fn what_is_sent_again_and_again_makes_no_more_room() {
+    let outbox = managed();
+    outbox.push(&stanza(1));
+    outbox.push_held(&stanza(2), row(1, true));
+    for _ in 0..20_000 {
+        assert_eq!(written_up_to(&outbox, 0).len(), 1);
+        outbox.sleep(Duration::ZERO);
+        assert!(attach(&outbox));
+        outbox.resume(0).unwrap();
+        outbox.push_held(&stanza(2), row(1, true));
+    }
+    let bytes = stanza(3).bytes().len();
+    let pushed = (0..).take_while(|_| outbox.push(&stanza(3)) == Push::Queued);
+    assert!(
+        pushed.count() * bytes <= 10_000 * 17,
+        "it takes what it likes"
+    );
+}
+
+/// Else they would be lost: their client cannot resume what it was given before.
+#[test]
+fn what_was_given_before_it_was_enabled_is_given_back_at_a_break() {
+    let outbox = Outbox::new(10_000);
+    let live = Held::Live {
+        received: Timestamp(0),
+        arrivals: 0,
+        origin: None,
+        storing: false,
+    };
+    outbox.push_held(&stanza(1), live);
+    outbox.push_held(&stanza(2), row(2, false));
+    outbox.push_held(&stanza(3), row(3, true));
+    written(&outbox);
+    outbox.manage(Some(HOUR));
+    let broken = outbox.sleep(Duration::ZERO);
+    assert_eq!(broken.live.len(), 1);
+    assert_eq!(broken.live[0].1, *stanza(1).bytes());
+    assert_eq!(broken.lost, [2]);
+}
