@@ -144,7 +144,12 @@ fn row(exchange: &Exchange, publication: &Publication<'_>) -> NewRow {
         received_at_ms: exchange.now().0,
         key: resend::key(publication.original),
         stream,
-        number,
+        // Without the archive what was sent before may be in memory only: it is not known to be safe.
+        number: if exchange.settings.load().archive {
+            number
+        } else {
+            0
+        },
         body: publication.stanza.bytes().clone(),
     }
 }
