@@ -10,6 +10,7 @@ mod house;
 mod limits;
 mod registration;
 mod retention;
+mod room_ends;
 mod rooms;
 mod sasl2;
 mod stream_management;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
     trials.extend(streams::trials());
     trials.extend(registration::trials());
     trials.extend(retention::trials());
+    trials.extend(room_ends::trials());
     trials.extend(rooms::trials());
     trials.extend(faults::offline_kill::trials());
     trials.extend(faults::database::trials());

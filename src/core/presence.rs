@@ -224,11 +224,19 @@ impl Exchange {
 
     /// The unavailable presence of a session that ends without having sent one.
     pub(crate) fn gone(self: &Arc<Self>, session: &Session) {
-        let element = Element::builder("presence", ns::CLIENT)
-            .with("from", session.jid.as_str())
-            .with("type", "unavailable")
-            .build();
-        self.unavailable(session, &Stanza::from_element(&element));
+        self.unavailable(session, &unavailable(session));
+    }
+
+    /// A session that has ended leaves what it followed.
+    pub fn leave_feeds(self: &Arc<Self>, session: &Session) {
+        let feeds = session.feeds();
+        if feeds.is_empty() {
+            return;
+        }
+        let stanza = unavailable(session);
+        for feed in feeds {
+            feed.leave(self, session, &stanza);
+        }
     }
 
     /// RFC 6121 §4.6 and §3: presence for somebody.
@@ -322,6 +330,14 @@ impl Exchange {
             }
         });
     }
+}
+
+fn unavailable(session: &Session) -> Stanza {
+    let element = Element::builder("presence", ns::CLIENT)
+        .with("from", session.jid.as_str())
+        .with("type", "unavailable")
+        .build();
+    Stanza::from_element(&element)
 }
 
 /// Keeps the address to which unavailable presence is owed, or forgets it.

@@ -141,6 +141,8 @@ impl Exchange {
         let forgotten = account.id < 0 && state.sessions.is_empty();
         state.removed |= forgotten;
         self.give_back(account, state, session);
+        // Its connection may have entered a room since.
+        self.leave_feeds(session);
         self.mailbox.write_cursors_of(account.id);
         if forgotten {
             self.registry.remove(account.jid.as_str());

@@ -253,9 +253,21 @@ impl Inner {
 
     /// A session is not in the room any more.
     fn unseat(&mut self, session: &Jid) {
-        let Some(seat) = self.seats.remove(session) else {
-            return;
-        };
+        while let Some(seat) = self.seats.remove(session) {
+            self.vacate(seat);
+        }
+    }
+
+    /// A session that is being replaced by one with the same full JID leaves no trace. False: it is
+    /// not.
+    fn unseat_double(&mut self, session: &Session) -> bool {
+        let seat = self.seats.remove_double(session);
+        let is_double = seat.is_some();
+        seat.into_iter().for_each(|seat| self.vacate(seat));
+        is_double
+    }
+
+    fn vacate(&mut self, seat: Seat) {
         if seat.position.is_draining() {
             seat.session.set_feed_draining(false);
         }

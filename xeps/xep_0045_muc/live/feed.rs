@@ -62,6 +62,9 @@ impl Feed for Live {
 
     fn leave(self: Arc<Self>, exchange: &Arc<Exchange>, session: &Session, presence: &Stanza) {
         let mut inner = self.inner.lock();
+        if inner.unseat_double(session) {
+            return;
+        }
         let effects = inner.room.end(&session.jid, presence);
         let outcome = self.perform(&mut inner, exchange, Act::default(), effects);
         inner.forget_parted();

@@ -83,11 +83,22 @@ impl Seats {
         }
     }
 
-    /// Takes the seat of the session with that full JID.
+    /// Takes the seat of a session with that full JID: of a second one another is there, if an older
+    /// session with it ends at this moment.
     pub(super) fn remove(&mut self, session: &Jid) -> Option<Seat> {
         let mut seats = self.0.iter();
         let place = seats.position(|seat| seat.session.jid == *session)?;
         Some(self.0.remove(place))
+    }
+
+    /// Takes the seat of a session whose full JID another one in the room has as well.
+    pub(super) fn remove_double(&mut self, session: &Session) -> Option<Seat> {
+        let place = self.place(session.reference.id).ok()?;
+        let mut others = self.0.iter();
+        let is_other = |seat: &Seat| {
+            seat.session.jid == session.jid && seat.session.reference != session.reference
+        };
+        others.any(is_other).then(|| self.0.remove(place))
     }
 
     fn place(&self, id: u64) -> Result<usize, usize> {

@@ -8,6 +8,7 @@ use waxwing_core::session::Session;
 use waxwing_xmpp::stanza::{PresenceType, error_reply_with};
 use waxwing_xmpp::{Jid, Stanza, StanzaError};
 
+use super::life::remove_log;
 use super::{MAX_OWNED, MultiUserChat, limits};
 use crate::xep_0045_muc::MUC;
 use crate::xep_0045_muc::affiliation::Affiliation;
@@ -41,7 +42,12 @@ impl MultiUserChat {
             // Who is not there need not leave.
             None => return Ok(()),
         };
-        self.welcome(exchange, session, &live, outcome).await
+        let welcomed = self.welcome(exchange, session, &live, outcome).await;
+        // Another connection may have ended the session meanwhile: nobody else would leave for it.
+        if session.account.lock().bound(session.reference).is_none() {
+            exchange.leave_feeds(session);
+        }
+        welcomed
     }
 
     /// Gives who has entered what it is owed, and waits for what was written.
@@ -104,7 +110,7 @@ impl MultiUserChat {
         effects.extend(room.presence(&session.jid, to.resource(), presence, now)?);
         let live = Arc::new(Live::new(room, Log::default(), Arc::clone(&self.todo)));
         check_feeds(session, &live, true)?;
-        if !self.insert(&bare, &live) {
+        if !self.insert(exchange, &bare, &live) {
             // Somebody else was faster by a moment.
             return Err(StanzaError::conflict().with_text("The room is just being created"));
         }
@@ -115,13 +121,16 @@ impl MultiUserChat {
     }
 
     /// False: there is one already.
-    fn insert(&self, bare: &Jid, live: &Arc<Live>) -> bool {
+    fn insert(&self, exchange: &Arc<Exchange>, bare: &Jid, live: &Arc<Live>) -> bool {
         let mut rooms = self.rooms.write();
         let is_gone = |known: &Arc<Live>| known.lock().room.is_destroyed();
         if rooms.get(bare).is_some_and(|known| !is_gone(known)) {
             return false;
         }
-        rooms.insert(bare.clone(), Arc::clone(live));
+        if let Some(gone) = rooms.insert(bare.clone(), Arc::clone(live)) {
+            let own = Arc::clone(exchange);
+            exchange.do_later(async move { remove_log(&own, gone.id()).await });
+        }
         true
     }
 }

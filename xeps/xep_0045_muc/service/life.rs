@@ -124,9 +124,7 @@ impl MultiUserChat {
             moved.push((Arc::clone(&live), live.take_moved(exchange.now())));
             if live.lock().room.is_destroyed() {
                 self.forget(&live);
-                if let Err(error) = exchange.mailbox.remove_account(live.id()).await {
-                    tracing::error!(%error, "the log of a room that is gone could not be removed");
-                }
+                remove_log(exchange, live.id()).await;
             }
         }
         write_moved(exchange, moved);
@@ -236,6 +234,13 @@ impl MultiUserChat {
             }
         }
         store::remove_user(jid)
+    }
+}
+
+/// The log of a room that is gone goes too.
+pub(super) async fn remove_log(exchange: &Exchange, id: i64) {
+    if let Err(error) = exchange.mailbox.remove_account(id).await {
+        tracing::error!(%error, "the log of a room that is gone could not be removed");
     }
 }
 
