@@ -25,8 +25,9 @@ pub enum Effect {
     /// kept.
     Spread(Spread),
     /// A private message for a session of an occupant: `from` is the sender's room JID, there is no
-    /// `to` yet; or an invitation for one client of a user. It is delivered like any message to that full JID, kept if its client does not
-    /// take it, and the sender's acknowledgement waits for it.
+    /// `to` yet; or an invitation for one client of a user, or a question for an admin. It is
+    /// delivered like any message to that full JID, kept if its client does not take it, and the
+    /// sender's acknowledgement waits for it.
     Private {
         /// The full JID.
         to: Jid,

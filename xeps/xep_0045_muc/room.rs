@@ -5,7 +5,7 @@
 //! [`presence`] (§7.7), [`leave`] (§7.14, §11), [`message`] (§7.4), [`subject`] (§8.1), [`private`]
 //! (§7.5), [`invite`] (§7.8), [`voice`] (§7.13, §8.6), [`admin`] with [`role`] and [`affiliation`]
 //! (§8.2 to §9.8, §10.3 to §10.8), [`owner`] (§10.1, §10.2), [`destroy`] (§10.9), [`register`]
-//! (§7.10), [`relay`] (§15.4).
+//! (§7.10, §9.9), [`relay`] (§15.4).
 
 use waxwing_core::clock::Timestamp;
 use waxwing_xmpp::{Element, Jid, StanzaError};
@@ -80,6 +80,8 @@ pub struct Room {
     talk: Bucket,
     stir: Bucket,
     outward: Bucket,
+    /// Requests of strangers that its admins are asked about.
+    requests: Bucket,
 }
 
 /// Whether anybody may enter.
@@ -114,6 +116,7 @@ impl Room {
             talk: Bucket::default(),
             stir: Bucket::default(),
             outward: Bucket::default(),
+            requests: Bucket::default(),
         }
     }
 

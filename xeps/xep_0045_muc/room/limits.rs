@@ -29,6 +29,8 @@ pub struct Limits {
     pub presence_per_room: Rate,
     /// Invitations, refusals of invitations and notices that a room sends to users outside.
     pub invitations_per_room: Rate,
+    /// Requests of strangers to become a member that a room asks its admins about (§9.9).
+    pub registrations_per_room: Rate,
     /// Bytes of a subject at most.
     pub subject_bytes: usize,
     /// Bytes of a nickname at most.
@@ -56,6 +58,7 @@ impl Default for Limits {
             presence_per_occupant: rate(2, 20),
             presence_per_room: rate(100, 1000),
             invitations_per_room: rate(1, 600),
+            registrations_per_room: rate(1, 30),
             subject_bytes: 2048,
             nick_bytes: 256,
             reason_bytes: 1024,

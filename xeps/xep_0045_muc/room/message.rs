@@ -2,7 +2,7 @@
 
 use waxwing_core::clock::Timestamp;
 use waxwing_xmpp::stanza::{Children, MessageType};
-use waxwing_xmpp::{Jid, Stanza, StanzaError};
+use waxwing_xmpp::{Element, Jid, Stanza, StanzaError};
 
 use super::leave::Exit;
 use super::limits::{too_busy, too_fast};
@@ -15,7 +15,7 @@ use crate::xep_0421_occupant_ids as occupant_ids;
 impl Room {
     /// A session, by full JID, sent a message to the room or to the room JID of a nickname: to
     /// everybody, the subject, a private message, an invitation or its refusal, a question for voice
-    /// or its answer, or an error.
+    /// or its answer, the approval of a registration, or an error.
     ///
     /// # Errors
     /// Those of §7.4, §7.5, §7.8, §8.1, and `policy-violation` or `resource-constraint` of type wait
@@ -134,7 +134,7 @@ impl Room {
             return Ok(effects);
         }
         if message.children().contains(Children::FORM)
-            && let Some(effects) = self.voice(from, &element, now)?
+            && let Some(effects) = self.form(from, &element, now)?
         {
             return Ok(effects);
         }
@@ -145,6 +145,19 @@ impl Room {
             return Ok(Vec::new());
         }
         Err(StanzaError::bad_request().with_text("Messages to a room have the type groupchat"))
+    }
+
+    /// A form about voice (§7.13, §8.6) or a registration (§9.9). `None`: it is neither.
+    fn form(
+        &mut self,
+        from: &Jid,
+        message: &Element,
+        now: Timestamp,
+    ) -> Result<Option<Vec<Effect>>, StanzaError> {
+        match self.voice(from, message, now)? {
+            None => self.approval(from, message, now),
+            said => Ok(said),
+        }
     }
 
     /// An error that came back for what the room delivered: a session that is not reached is removed

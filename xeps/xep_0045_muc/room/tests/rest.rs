@@ -75,14 +75,103 @@ fn a_user_registers_and_ends_that() {
         condition(register(&mut world, "bad@x/1", Verb::Get, "")),
         "not-allowed"
     );
+    world.check_views();
+}
+
+/// The answer of an admin (§9.9).
+fn approval(user: &str, nick: &str, allow: &str) -> String {
+    format!(
+        "<message><x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'>\
+         <value>http://jabber.org/protocol/muc#register</value></field>\
+         <field var='x-muc#register_jid'><value>{user}</value></field>\
+         <field var='muc#register_roomnick'><value>{nick}</value></field>\
+         <field var='muc#register_allow'><value>{allow}</value></field></x></message>"
+    )
+}
+
+/// §9.9.
+#[test]
+fn an_admin_approves_who_registers_with_a_room_for_members() {
+    let mut world = court();
     world
         .configure("owner@x/1", &[("membersonly", "1")])
         .expect("configures");
+    world.clear();
+    register(&mut world, "b@x/1", Verb::Set, &form("B")).expect("is received");
+    let asked: Vec<String> = world.messages().into_iter().map(|got| got.to).collect();
+    assert_eq!(asked, ["owner@x/1", "ad@x/1", "ad2@x/1"]);
+    assert_eq!(world.room.affiliation(&jid("b@x")).as_str(), "none");
+    for (from, user, nick, allow, expected) in [
+        ("m@x/1", "b@x", "B", "1", "forbidden"),
+        ("b@x/1", "b@x", "B", "1", "forbidden"),
+        ("ad@x/1", "b@x", "m2", "1", "conflict"),
+        ("ad@x/1", "b@x", "", "1", "bad-request"),
+        ("ad@x/1", "b@x", "B", "0", "done"),
+    ] {
+        let answer = approval(user, nick, allow);
+        assert_eq!(condition(world.message(from, None, &answer)), expected);
+        assert_eq!(world.room.affiliation(&jid("b@x")).as_str(), "none");
+    }
+    let allows = approval("b@x", "B", "true");
+    // From another client, that is not in the room.
+    world.message("ad@x/9", None, &allows).expect("approves");
+    assert_eq!(world.room.affiliation(&jid("b@x")).as_str(), "member");
+    assert_eq!(world.room.reserved_nick(&jid("b@x")), Some("B"));
+    assert!(world.messages().iter().any(|got| got.to == "b@x"));
+    let versions = world.stored.version;
+    let other = approval("b@x", "Other", "true");
+    world
+        .message("owner@x/1", None, &other)
+        .expect("was slower");
+    assert_eq!(world.stored.version, versions);
+    assert_eq!(world.room.reserved_nick(&jid("b@x")), Some("B"));
+    world.affiliate("ad@x/1", "b@x", "outcast").expect("bans");
     assert_eq!(
-        condition(register(&mut world, "b@x/1", Verb::Set, &form("b"))),
+        condition(world.message("owner@x/1", None, &allows)),
         "not-allowed"
     );
     world.check_views();
+}
+
+/// §9.9.
+#[test]
+fn a_registration_waits_for_admins_that_are_not_there() {
+    let mut world = court();
+    world
+        .configure("owner@x/1", &[("membersonly", "1")])
+        .expect("configures");
+    for session in ["owner@x/1", "ad@x/1", "ad2@x/1"] {
+        world.exit(session).expect("leaves");
+    }
+    world.clear();
+    register(&mut world, "b@x/1", Verb::Set, &form("B")).expect("is received");
+    let asked: Vec<String> = world.messages().into_iter().map(|got| got.to).collect();
+    assert_eq!(asked, ["ad2@x", "ad@x", "owner@x"]);
+}
+
+/// §9.9: neither is a full room promised to anybody, nor are its admins asked without an end.
+#[test]
+fn requests_for_registration_are_bounded() {
+    let mut world = World::with(Limits {
+        max_members: 3,
+        ..Limits::default()
+    });
+    world
+        .configure("owner@x/1", &[("membersonly", "1")])
+        .expect("configures");
+    world.affiliate("owner@x/1", "m@x", "member").expect("one");
+    let burst = Limits::default().registrations_per_room.burst;
+    for _ in 0..burst {
+        register(&mut world, "b@x/1", Verb::Set, &form("B")).expect("is received");
+    }
+    let asks = register(&mut world, "b@x/1", Verb::Set, &form("B"));
+    assert_eq!(condition(asks), "resource-constraint");
+    world.affiliate("owner@x/1", "m2@x", "member").expect("two");
+    let allows = approval("b@x", "B", "1");
+    assert_eq!(
+        condition(world.message("owner@x/1", None, &allows)),
+        "resource-constraint"
+    );
 }
 
 /// §15.4.
