@@ -1,10 +1,9 @@
 //! The form of a room's configuration (§10.1.3, §10.2).
 //!
 //! What a field is called besides is read, but not shown. The lists of owners and admins are not
-//! shown either, and not looked at here: where they are sent, the room changes affiliations by
-//! them. There is no `muc#roomconfig_enablelogging`, there being no public logs.
+//! looked at here: the room shows them with the rest, and changes affiliations by them where they
+//! are sent. There is no `muc#roomconfig_enablelogging`, there being no public logs.
 
-use minidom::Element;
 use waxwing_xmpp::StanzaError;
 
 use super::ROOM_CONFIG;
@@ -144,7 +143,7 @@ const ROLES: [(Role, &str); 3] = [
 
 /// The form with what the configuration says now, where the server allows so many members.
 #[must_use]
-pub fn form(config: &Config, cap: u16) -> Element {
+pub fn form(config: &Config, cap: u16) -> Form {
     let mut config = config.clone();
     let title = format!("Configuration of {}", config.name);
     let mut form =
@@ -195,7 +194,6 @@ pub fn form(config: &Config, cap: u16) -> Element {
             "Roles that may see the list of members",
             config.member_list_from,
         ))
-        .to_element()
 }
 
 fn boolean(var: &str, is_set: bool) -> Field {

@@ -59,7 +59,7 @@ proptest! {
     /// Whoever gives the form back as it is changes nothing, and it makes any room the same.
     #[test]
     fn the_form_says_the_whole_configuration(config in any_config(), other in any_config()) {
-        let form = Form::parse(&form(&config, CAP)).expect("a form");
+        let form = Form::parse(&form(&config, CAP).to_element()).expect("a form");
         prop_assert_eq!(apply(&config, &form, CAP), Ok(config.clone()));
         prop_assert_eq!(apply(&other, &form, CAP), Ok(config));
     }
@@ -70,13 +70,13 @@ proptest! {
         field in 0_usize..32,
         values in proptest::collection::vec("[a-z0-9-]{0,5}", 0..3),
     ) {
-        let mut submitted = Form::parse(&form(&config, CAP)).expect("a form");
+        let mut submitted = Form::parse(&form(&config, CAP).to_element()).expect("a form");
         let place = field % submitted.fields.len();
         submitted.fields[place].values = values;
         if let Ok(applied) = apply(&config, &submitted, CAP) {
             prop_assert!((1..=CAP).contains(&applied.max_members));
             prop_assert!(applied.history <= MAX_HISTORY);
-            let shown = Form::parse(&form(&applied, CAP)).expect("a form");
+            let shown = Form::parse(&form(&applied, CAP).to_element()).expect("a form");
             prop_assert_eq!(apply(&config, &shown, CAP), Ok(applied));
         }
     }
@@ -176,7 +176,7 @@ fn a_room_is_never_larger_than_the_server_allows() {
     let config = Config::instant(CAP);
     let lower = apply(&config, &submitted(&[]), 40).expect("a configuration");
     assert_eq!(lower.max_members, 40);
-    let shown = Form::parse(&form(&config, 40)).expect("a form");
+    let shown = Form::parse(&form(&config, 40).to_element()).expect("a form");
     assert_eq!(shown.value(MAX_USERS), Some("40"));
     let options = &shown.get(MAX_USERS).expect("a field").options;
     let options: Vec<&str> = options.iter().map(|(value, _)| value.as_str()).collect();

@@ -8,17 +8,31 @@ use waxwing_core::powers::Verb;
 use waxwing_xmpp::{Jid, StanzaError};
 
 use super::affiliation::Wish;
-use super::invite::address;
 use super::{Answer, Room, State};
-use crate::xep_0004_data_forms::{Form, FormKind, NS as DATA};
+use crate::xep_0004_data_forms::{Field, FieldKind, Form, FormKind, NS as DATA};
 use crate::xep_0045_muc::affiliation::Affiliation;
 use crate::xep_0045_muc::effect::{Change, Effect};
 use crate::xep_0045_muc::{OWNER, config_form};
 
-/// Lists of users in the form, each complete (§10.5, §10.8).
-const LISTS: [(&str, Affiliation); 2] = [
-    ("muc#roomconfig_roomowners", Affiliation::Owner),
-    ("muc#roomconfig_roomadmins", Affiliation::Admin),
+/// A list of users in the form, which is complete (§10.5, §10.8).
+struct List {
+    var: &'static str,
+    label: &'static str,
+    affiliation: Affiliation,
+}
+
+/// The owners come first: who is on both lists is an owner.
+const LISTS: [List; 2] = [
+    List {
+        var: "muc#roomconfig_roomowners",
+        label: "Owners",
+        affiliation: Affiliation::Owner,
+    },
+    List {
+        var: "muc#roomconfig_roomadmins",
+        label: "Admins",
+        affiliation: Affiliation::Admin,
+    },
 ];
 
 impl Room {
@@ -34,7 +48,7 @@ impl Room {
             return Err(StanzaError::forbidden().with_text("Only owners may do that"));
         }
         if verb == Verb::Get {
-            let form = config_form::form(&self.config, self.limits.max_members);
+            let form = self.configuration().to_element();
             let query = Element::builder("query", OWNER).append(form).build();
             return Ok((Some(query), Vec::new()));
         }
@@ -51,6 +65,16 @@ impl Room {
             FormKind::Form | FormKind::Result => return Err(StanzaError::bad_request()),
         };
         Ok((None, effects))
+    }
+
+    /// The configuration as it is, with the lists.
+    fn configuration(&self) -> Form {
+        let form = config_form::form(&self.config, self.limits.max_members);
+        LISTS.iter().fold(form, |form, list| {
+            let named = self.members.with(|a| a == list.affiliation);
+            let field = Field::new(list.var, FieldKind::JidMulti).label(list.label);
+            form.field(field.values(named.map(|(jid, _)| jid.as_str())))
+        })
     }
 
     fn configure(
@@ -91,26 +115,35 @@ impl Room {
         } else {
             Affiliation::None
         };
-        // The owners come first: who is on both lists is an owner.
         let mut wanted: BTreeMap<Jid, Affiliation> = BTreeMap::new();
-        for (var, affiliation) in LISTS {
-            if form.get(var).is_none() {
-                continue;
-            }
-            for named in form.values(var).iter().map(|jid| jid.trim()) {
-                if !named.is_empty() {
-                    wanted.entry(address(Some(named))?).or_insert(affiliation);
-                }
+        for list in &LISTS {
+            for user in list.named(form)? {
+                wanted.entry(user).or_insert(list.affiliation);
             }
         }
-        for (var, affiliation) in LISTS {
-            if form.get(var).is_some() {
-                for (struck, _) in self.members.with(|a| a == affiliation) {
-                    wanted.entry(struck.clone()).or_insert(below);
-                }
+        for list in LISTS.iter().filter(|list| form.get(list.var).is_some()) {
+            for (struck, _) in self.members.with(|a| a == list.affiliation) {
+                wanted.entry(struck.clone()).or_insert(below);
             }
         }
         let wish = |(user, to)| Wish::new(user, to);
         Ok(wanted.into_iter().map(wish).collect())
+    }
+}
+
+impl List {
+    /// The users on it, by bare JID. Some clients send all lines of a list as one value.
+    fn named(&self, form: &Form) -> Result<Vec<Jid>, StanzaError> {
+        let lines = form.values(self.var).iter().flat_map(|value| value.lines());
+        let named = lines.map(str::trim).filter(|line| !line.is_empty());
+        let user = |text: &str| {
+            let jid = Jid::parse_tolerant(text).ok();
+            let user = jid.filter(|jid| jid.local().is_some());
+            let shown: String = text.chars().take(100).collect();
+            let text = format!("{}: {shown} is no address of a user", self.var);
+            user.map(|jid| jid.to_bare())
+                .ok_or_else(|| StanzaError::jid_malformed().with_text(text))
+        };
+        named.map(user).collect()
     }
 }

@@ -2,6 +2,7 @@
 
 use super::roles::court;
 use super::world::{World, condition, element, jid};
+use crate::xep_0004_data_forms::{Form, FormKind, NS as DATA};
 use crate::xep_0045_muc::OWNER;
 use crate::xep_0045_muc::effect::{Change, Effect};
 use crate::xep_0045_muc::room::Limits;
@@ -182,6 +183,59 @@ fn owners_and_admins_by_form() {
         "owner@x"
     );
     world.check_views();
+}
+
+/// §10.1.3: the form shows the lists; whoever gives it back as it is changes nothing.
+#[test]
+fn the_form_shows_owners_and_admins() {
+    let mut world = court();
+    let query = element(&format!("<query xmlns='{OWNER}'/>"));
+    let form = |world: &World| {
+        let got = world
+            .room
+            .clone()
+            .owner(&jid("owner@x/1"), Verb::Get, &query, Timestamp(0));
+        let query = got.expect("a form").0.expect("a form");
+        Form::parse(query.get_child("x", DATA).expect("a form")).expect("a form")
+    };
+    let mut shown = form(&world);
+    assert_eq!(shown.values("muc#roomconfig_roomowners"), ["owner@x"]);
+    assert_eq!(shown.values("muc#roomconfig_roomadmins"), ["ad2@x", "ad@x"]);
+    shown.kind = FormKind::Submit;
+    let submitted = waxwing_xmpp::dom::serialize(&shown.to_element());
+    world.owner("owner@x/1", &submitted).expect("configures");
+    assert!(world.effects.is_empty(), "{:?}", world.effects);
+    // All lines as one value.
+    let lines = "<x xmlns='jabber:x:data' type='submit'>\
+        <field var='muc#roomconfig_roomadmins'><value>ad@x\n\nm@x/1 \n</value></field></x>";
+    world.owner("owner@x/1", lines).expect("configures");
+    let shown = form(&world);
+    assert_eq!(shown.values("muc#roomconfig_roomadmins"), ["ad@x", "m@x"]);
+}
+
+/// §10.2: what cannot be is refused as a whole.
+#[test]
+fn lists_that_cannot_be_are_refused() {
+    let mut world = World::with(Limits {
+        max_members: 3,
+        extra_for_admins: 1,
+        ..Limits::default()
+    });
+    for (named, expected) in [
+        ("@", "jid-malformed"),
+        ("chat.x", "jid-malformed"),
+        ("a@x b@x c@x d@x", "resource-constraint"),
+    ] {
+        let fields = [("roomname", "other"), ("roomadmins", named)];
+        let configures = world.configure("owner@x/1", &fields);
+        let error = configures.expect_err("is refused");
+        assert_eq!(error.condition.name(), expected);
+        assert!(error.text.is_some());
+        assert!(world.effects.is_empty());
+    }
+    world
+        .configure("owner@x/1", &[("roomadmins", "a@x b@x c@x")])
+        .expect("as many as there may be");
 }
 
 /// What Conversations sends for a private group.
