@@ -13,7 +13,7 @@ use waxwing_xmpp::{Jid, Stanza, StanzaError};
 
 use crate::account::Account;
 use crate::clock::Timestamp;
-use crate::db::{Migrations, Statement};
+use crate::db::{DbError, Migrations, Statement};
 use crate::exchange::Exchange;
 use crate::session::Session;
 
@@ -121,6 +121,20 @@ pub trait Attend: Extension {
     fn revoked(&self, account: i64) -> Vec<Statement> {
         let _ = account;
         Vec::new()
+    }
+
+    /// An account is to be removed, and its sessions are gone: what has to be settled and written
+    /// before.
+    ///
+    /// # Errors
+    /// If it could not be written: the account stays.
+    fn removing<'a>(
+        &'a self,
+        exchange: &'a Arc<Exchange>,
+        account: &'a Account,
+    ) -> Option<Boxed<'a, Result<(), DbError>>> {
+        let _ = (exchange, account);
+        None
     }
 
     /// An account is removed: what must go with it.

@@ -249,6 +249,11 @@ impl Exchange {
                 session.outbox.close(Close::Error(closed));
             }
         }
+        for attend in &self.powers.attend {
+            if let Some(settled) = attend.removing(self, &account) {
+                settled.await?;
+            }
+        }
         self.mailbox.remove_account(account.id).await?;
         let mut statements = Accounts::removal(account.id);
         let attend = self.powers.attend.iter();

@@ -188,11 +188,6 @@ impl Inner {
         self.seats.is_empty() && !self.room.is_locked() && !self.is_noted
     }
 
-    /// Who is a member changed.
-    pub fn members_changed(&mut self) {
-        self.follow_members();
-    }
-
     /// The sessions in it.
     pub fn sessions(&self) -> impl Iterator<Item = &Arc<Session>> {
         self.seats.iter().map(|seat| &seat.session)

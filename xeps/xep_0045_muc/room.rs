@@ -4,7 +4,7 @@
 //! Each use case of the specification is a file of the folder: [`enter`] (§7.2), [`nick`] (§7.6),
 //! [`presence`] (§7.7), [`leave`] (§7.14, §11), [`message`] (§7.4), [`subject`] (§8.1), [`private`]
 //! (§7.5), [`invite`] (§7.8), [`voice`] (§7.13, §8.6), [`admin`] with [`role`] and [`affiliation`]
-//! (§8.2 to §9.8, §10.3 to §10.8), [`owner`] (§10.1, §10.2), [`destroy`] (§10.9), [`register`]
+//! (§8.2 to §9.8, §10.3 to §10.8), [`owner`] (§10.1, §10.2), [`destroy`] (§10.9), [`forget`] (§10), [`register`]
 //! (§7.10, §9.9), [`relay`] (§15.4).
 
 use waxwing_core::clock::Timestamp;
@@ -24,6 +24,7 @@ mod affiliation;
 mod cap;
 mod destroy;
 mod enter;
+mod forget;
 mod hats;
 mod invite;
 mod leave;

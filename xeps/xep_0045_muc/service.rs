@@ -29,6 +29,7 @@ mod entering;
 mod life;
 mod retracting;
 mod shown;
+mod succession;
 
 use life::NEVER;
 
@@ -326,7 +327,15 @@ impl Attend for MultiUserChat {
         self.note_arrival(exchange, session);
     }
 
+    fn removing<'a>(
+        &'a self,
+        exchange: &'a Arc<Exchange>,
+        account: &'a Account,
+    ) -> Option<Boxed<'a, Result<(), DbError>>> {
+        Some(Box::pin(self.give_up(exchange, &account.jid)))
+    }
+
     fn removed(&self, account: &Account) -> Vec<Statement> {
-        self.forget_user(&account.jid)
+        store::remove_user(&account.jid)
     }
 }

@@ -131,7 +131,7 @@ fn set_member(id: i64, jid: &Jid, member: &Member) -> Vec<Statement> {
 
 /// What is written when an account is deleted: no room knows the user any more, and its cursors
 /// go. The version of each of those rooms grows. Rooms that are in memory have to forget it
-/// themselves, and a room whose last owner goes has none.
+/// themselves, and those that it owns have to have another owner before.
 #[must_use]
 pub fn remove_user(jid: &Jid) -> Vec<Statement> {
     let gone = sql::REMOVE_USER.into_iter();

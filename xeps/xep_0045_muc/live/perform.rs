@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use waxwing_core::Exchange;
 use waxwing_core::clock::Timestamp;
-use waxwing_core::db::Statement;
+use waxwing_core::db::{DbError, Statement};
 use waxwing_core::exchange::{Receipt, Sender};
 use waxwing_core::mailbox_store::Mailbox;
 use waxwing_core::position::Position;
@@ -131,22 +131,32 @@ impl Live {
 }
 
 impl Outcome {
-    /// Waits until everything is written, and sends what goes to others than the room.
+    /// Waits until everything is written.
     ///
     /// # Errors
     /// If something could not be written: what the room says of itself may be forgotten.
+    pub async fn commit(&mut self) -> Result<(), DbError> {
+        for written in std::mem::take(&mut self.written) {
+            written.await.inspect_err(|error| {
+                tracing::error!(%error, "a change of a room could not be written");
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Waits until everything is written, and sends what goes to others than the room.
+    ///
+    /// # Errors
+    /// Those of [`commit`](Self::commit).
     pub async fn finish(
-        self,
+        mut self,
         exchange: &Arc<Exchange>,
         sender: Option<Sender<'_>>,
     ) -> Result<Receipt, StanzaError> {
-        for written in self.written {
-            let Err(error) = written.await else { continue };
-            tracing::error!(%error, "a change of a room could not be written");
-            // What was said is not taken back: its own commit decides.
-            if self.receipt.is_none() {
-                return Err(StanzaError::from(error));
-            }
+        let is_written = self.commit().await;
+        // What was said is not taken back: its own commit decides.
+        if self.receipt.is_none() {
+            is_written?;
         }
         let told = tell(exchange, sender, self.outward).await;
         Ok(self.receipt.unwrap_or(told))

@@ -41,11 +41,6 @@ impl Wish {
 
 impl Room {
     /// Whether a user may have all of that done.
-    /// The account of a user is gone, and with it all that the room knows of it.
-    pub fn forget(&mut self, user: &Jid) {
-        self.members.set(&user.to_bare(), Member::default());
-    }
-
     pub(super) fn check_wishes(&self, from: &Jid, wishes: &[Wish]) -> Result<(), StanzaError> {
         for wish in wishes {
             self.check_rank(from, wish)?;
@@ -148,7 +143,7 @@ impl Room {
         effects
     }
 
-    fn change_affiliation(
+    pub(super) fn change_affiliation(
         &mut self,
         from: &Jid,
         wish: &Wish,

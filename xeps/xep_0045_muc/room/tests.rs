@@ -2,6 +2,7 @@
 
 mod affiliations;
 mod entering;
+mod forgetting;
 mod laws;
 mod owning;
 mod rest;

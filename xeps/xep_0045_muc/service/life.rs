@@ -1,5 +1,5 @@
 //! What happens to rooms beside what is asked of them: start and end of the server, what is written
-//! behind, members that are called, accounts that go.
+//! behind, members that are called.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::MultiUserChat;
 use crate::xep_0045_muc::effect::{Change, Effect};
 use crate::xep_0045_muc::live::{Act, Inner, Live};
 use crate::xep_0045_muc::room::Exit;
-use crate::xep_0045_muc::{affiliation::Affiliation, store};
+use crate::xep_0045_muc::store;
 use crate::xep_0421_occupant_ids::OccupantKey;
 
 /// How long a client has after its login to enter its rooms, before its user is told of those where
@@ -36,8 +36,7 @@ impl MultiUserChat {
             let Some(session) = exchange.streams.find(seat.stream) else {
                 continue;
             };
-            let address = format!("{local}@{}", exchange.settings.load().groups_domain);
-            let Ok(jid) = Jid::parse_tolerant(&address) else {
+            let Some(jid) = address(exchange, &local) else {
                 continue;
             };
             if let Some(live) = self.room(exchange, &jid).await? {
@@ -184,8 +183,7 @@ impl MultiUserChat {
                 return Ok(());
             };
             for local in store::uninvited(&exchange.database, &user).await? {
-                let address = format!("{local}@{}", exchange.settings.load().groups_domain);
-                let Ok(jid) = Jid::parse_tolerant(&address) else {
+                let Some(jid) = address(exchange, &local) else {
                     continue;
                 };
                 if let Some(live) = self.room(exchange, &jid).await? {
@@ -223,18 +221,12 @@ impl MultiUserChat {
             }
         });
     }
+}
 
-    /// An account goes: no room knows it any more.
-    pub(super) fn forget_user(&self, jid: &Jid) -> Vec<Statement> {
-        for live in self.all() {
-            let mut inner = live.lock();
-            if inner.room.affiliation(jid) != Affiliation::None {
-                inner.room.forget(jid);
-                inner.members_changed();
-            }
-        }
-        store::remove_user(jid)
-    }
+/// The address of the room with that local part.
+pub(super) fn address(exchange: &Exchange, local: &str) -> Option<Jid> {
+    let address = format!("{local}@{}", exchange.settings.load().groups_domain);
+    Jid::parse_tolerant(&address).ok()
 }
 
 /// The log of a room that is gone goes too.

@@ -61,6 +61,8 @@ enum Act {
     Register(usize),
     Unregister,
     Hat(usize),
+    /// The account goes.
+    Forget,
     Restart,
 }
 
@@ -88,6 +90,7 @@ fn act() -> impl Strategy<Value = Act> {
         1 => (0..NICKS.len()).prop_map(Act::Register),
         1 => Just(Act::Unregister),
         1 => (0..USERS.len()).prop_map(Act::Hat),
+        1 => Just(Act::Forget),
         1 => Just(Act::Restart),
     ]
 }
@@ -150,6 +153,18 @@ fn perform(world: &mut World, step: &Step) {
                 .room
                 .set_hat(&session, &user, "urn:h", Some("Host"), Timestamp(0));
             done.map(|effects| world.take(effects))
+        }
+        Act::Forget => {
+            let own: Vec<Jid> = world.room.all_sessions().cloned().collect();
+            for session in own.iter().filter(|own| own.bare() == session.bare()) {
+                let effects = world.room.leave(session, Exit::Gone, Timestamp(0));
+                world.take(effects);
+            }
+            if let Some(heir) = world.room.heirs(&session).first() {
+                let effects = world.room.forget(&session, Some(heir), Timestamp(0));
+                world.take(effects);
+            }
+            Ok(())
         }
         Act::Restart => {
             world.restart();
