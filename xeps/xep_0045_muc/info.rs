@@ -41,11 +41,12 @@ impl Shown<'_> {
     /// The answer to a request for information about the room, without a node.
     #[must_use]
     pub fn to_element(&self) -> Element {
-        let identity = Element::builder("identity", INFO)
+        let mut identity = Element::builder("identity", INFO)
             .with("category", "conference")
-            .with("type", "text")
-            .with("name", &self.config.name)
-            .build();
+            .with("type", "text");
+        if !self.config.name.is_empty() {
+            identity = identity.with("name", &self.config.name);
+        }
         let features = self.features();
         let features = features.iter().map(|feature| {
             Element::builder("feature", INFO)
@@ -53,7 +54,7 @@ impl Shown<'_> {
                 .build()
         });
         Element::builder("query", INFO)
-            .append(identity)
+            .append(identity.build())
             .append_all(features)
             .append(self.form().to_element())
             .build()
@@ -283,7 +284,10 @@ mod tests {
             contacts: &[],
             features: &[],
         };
-        let form = Form::find(&shown.to_element(), ROOM_INFO);
+        let info = shown.to_element();
+        let identity = info.get_child("identity", INFO).expect("an identity");
+        assert_eq!(identity.attr("name"), None);
+        let form = Form::find(&info, ROOM_INFO);
         let form = form.expect("a form").expect("it");
         for var in [
             "muc#roominfo_occupants",

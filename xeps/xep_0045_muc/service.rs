@@ -268,7 +268,9 @@ impl Serve for MultiUserChat {
             };
             let room = self.room(exchange, to).await?;
             let live = room.ok_or_else(StanzaError::item_not_found)?;
-            let (recipient, stanza) = live.lock().room.relay_iq(&session.jid, nick, iq)?;
+            let now = exchange.now();
+            let relayed = live.lock().room.relay_iq(&session.jid, nick, iq, now);
+            let (recipient, stanza) = relayed?;
             let stanza = stanza.with_to(recipient.as_str());
             if recipient.is_full() && exchange.pass_iq(&recipient, &stanza) {
                 return Ok(());

@@ -19,7 +19,8 @@ pub struct Limits {
     pub max_outcasts: u16,
     /// Clients of one user in a room at most.
     pub sessions_per_user: u16,
-    /// Messages of an occupant: to the room, private ones, invitations.
+    /// Messages of an occupant: to the room, private ones, invitations; eight requests to other
+    /// occupants count as one.
     pub messages_per_occupant: Rate,
     /// Messages to a room.
     pub messages_per_room: Rate,
@@ -126,6 +127,14 @@ fn micros(at: Timestamp) -> i64 {
 /// Microseconds for one.
 fn step(rate: Rate) -> i64 {
     (1_000_000 / i64::from(rate.per_second.max(1))).max(1)
+}
+
+/// The rate of requests where that is the one of messages. Both use up the same.
+pub(super) fn requests(messages: Rate) -> Rate {
+    Rate {
+        per_second: messages.per_second.saturating_mul(8),
+        burst: messages.burst.saturating_mul(8),
+    }
 }
 
 /// An occupant does too much.

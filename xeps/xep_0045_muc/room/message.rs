@@ -5,7 +5,7 @@ use waxwing_xmpp::stanza::{Children, MessageType};
 use waxwing_xmpp::{Element, Jid, Stanza, StanzaError};
 
 use super::leave::Exit;
-use super::limits::{too_busy, too_fast};
+use super::limits::{requests, too_busy, too_fast};
 use super::presence::is_undelivered;
 use super::{Room, State};
 use crate::xep_0045_muc::affiliation::{Affiliation, Role};
@@ -108,6 +108,18 @@ impl Room {
         self.check_talk(index, now)?;
         let rate = self.limits.messages_per_occupant;
         self.occupants.get_mut(index).talk.take(rate, now);
+        Ok(())
+    }
+
+    /// Counts a request of an occupant to another: less than a message, since who enters may ask
+    /// for the avatar of everybody.
+    pub(super) fn ask(&mut self, index: usize, now: Timestamp) -> Result<(), StanzaError> {
+        let rate = requests(self.limits.messages_per_occupant);
+        let talk = &mut self.occupants.get_mut(index).talk;
+        if !talk.has_room(rate, now) {
+            return Err(too_fast());
+        }
+        talk.take(rate, now);
         Ok(())
     }
 

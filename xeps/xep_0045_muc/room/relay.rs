@@ -2,6 +2,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use waxwing_core::clock::Timestamp;
 use waxwing_xmpp::stanza::{IqType, Kind};
 use waxwing_xmpp::{Jid, Stanza, StanzaError};
 
@@ -20,13 +21,14 @@ impl Room {
     ///
     /// # Errors
     /// `not-acceptable`, or `bad-request` for service discovery, if the sender is not in the room;
-    /// `item-not-found` if nobody has that
-    /// nickname, or nobody asked for that answer.
+    /// `item-not-found` if nobody has that nickname, or nobody asked for that answer;
+    /// `policy-violation` of type wait if it asks too much.
     pub fn relay_iq(
         &mut self,
         from: &Jid,
         nick: &str,
         iq: &Stanza,
+        now: Timestamp,
     ) -> Result<(Jid, Stanza), StanzaError> {
         let is_answer = matches!(iq.iq_type(), IqType::Result | IqType::Error);
         let sender = match self.occupants.of_session(from) {
@@ -44,7 +46,6 @@ impl Room {
             error.with_text("You are not in the room")
         };
         let sender = sender.ok_or_else(refused)?;
-        let sender = &self.occupants.get(sender).nick;
         let id = iq.id().ok_or_else(StanzaError::bad_request)?;
         if iq.kind() != Kind::Iq || iq.iq_type() == IqType::Unknown {
             return Err(StanzaError::bad_request());
@@ -54,15 +55,17 @@ impl Room {
                 .as_ref()
                 .is_some_and(|(ns, n)| (&**ns, *n) == (namespace, name))
         };
-        if !is_answer && **sender == *nick && asks_for(PING.0, PING.1) {
+        if !is_answer && *self.occupants.get(sender).nick == *nick && asks_for(PING.0, PING.1) {
             let own = self.occupant_jid(nick);
             return Ok((from.clone(), pong(&own, &id)?));
         }
         let recipient = self.occupants.of_nick(nick);
-        let recipient = self
-            .occupants
-            .get(recipient.ok_or_else(StanzaError::item_not_found)?);
-        let from_jid = self.occupant_jid(sender);
+        let recipient = recipient.ok_or_else(StanzaError::item_not_found)?;
+        if !is_answer {
+            self.ask(sender, now)?;
+        }
+        let recipient = self.occupants.get(recipient);
+        let from_jid = self.occupant_jid(&self.occupants.get(sender).nick);
         let inner = content(iq);
         if is_answer {
             let (mark, id) = id.split_once(' ').ok_or_else(StanzaError::item_not_found)?;

@@ -5,7 +5,7 @@ use super::world::{World, condition, element, jid, stanza};
 use crate::xep_0045_muc::room::{Limits, Room};
 use waxwing_core::clock::Timestamp;
 use waxwing_core::powers::Verb;
-use waxwing_xmpp::{Element, StanzaError};
+use waxwing_xmpp::{Element, Stanza, StanzaError};
 
 fn register(
     world: &mut World,
@@ -174,6 +174,30 @@ fn requests_for_registration_are_bounded() {
     );
 }
 
+/// Who enters may ask everybody once or twice; who does nothing else is told to wait.
+#[test]
+fn requests_to_others_are_counted() {
+    let mut world = court();
+    let ask = stanza("<iq type='get' id='v'><query xmlns='jabber:iq:version'/></iq>");
+    let ping = stanza("<iq type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq>");
+    let mut asks = |nick: &str, iq: &Stanza, at: i64| {
+        let relayed = world.room.relay_iq(&jid("n@x/1"), nick, iq, Timestamp(at));
+        condition(relayed)
+    };
+    let burst = 8 * Limits::default().messages_per_occupant.burst;
+    for _ in 0..burst {
+        assert_eq!(asks("m", &ask, 0), "done");
+        // What the room answers itself is not counted.
+        assert_eq!(asks("n", &ping, 0), "done");
+    }
+    assert_eq!(asks("m", &ask, 0), "policy-violation");
+    assert_eq!(asks("n", &ping, 0), "done");
+    assert_eq!(asks("m", &ask, 1000), "done");
+    // Nobody else has to wait for that.
+    let other = world.room.relay_iq(&jid("n2@x/1"), "m", &ask, Timestamp(0));
+    assert_eq!(condition(other), "done");
+}
+
 /// §15.4.
 #[test]
 fn requests_go_from_occupant_to_occupant_and_back() {
@@ -184,7 +208,7 @@ fn requests_go_from_occupant_to_occupant_and_back() {
     );
     let (to, asked) = world
         .room
-        .relay_iq(&jid("m@x/1"), "n", &ask)
+        .relay_iq(&jid("m@x/1"), "n", &ask, Timestamp(0))
         .expect("goes on");
     assert_eq!(to, jid("n@x/2"));
     assert_eq!(asked.from().as_deref(), Some("coven@chat.x/m"));
@@ -193,7 +217,10 @@ fn requests_go_from_occupant_to_occupant_and_back() {
     world.join("m@x/2", "m").expect("enters");
     let id = asked.id().expect("an id").into_owned();
     let answer = stanza(&format!("<iq type='result' id='{id}'/>"));
-    let (to, answered) = world.room.relay_iq(&to, "m", &answer).expect("comes back");
+    let (to, answered) = world
+        .room
+        .relay_iq(&to, "m", &answer, Timestamp(0))
+        .expect("comes back");
     assert_eq!(to, jid("m@x/1"));
     assert_eq!(
         answered.as_xml(),
@@ -201,29 +228,40 @@ fn requests_go_from_occupant_to_occupant_and_back() {
     );
     let unasked = stanza("<iq type='result' id='v1'/>");
     assert_eq!(
-        condition(world.room.relay_iq(&jid("n@x/2"), "m", &unasked)),
+        condition(
+            world
+                .room
+                .relay_iq(&jid("n@x/2"), "m", &unasked, Timestamp(0))
+        ),
         "item-not-found"
     );
     assert_eq!(
-        condition(world.room.relay_iq(&jid("z@x/1"), "n", &ask)),
+        condition(world.room.relay_iq(&jid("z@x/1"), "n", &ask, Timestamp(0))),
         "not-acceptable"
     );
     assert_eq!(
-        condition(world.room.relay_iq(&jid("m@x/1"), "nobody", &ask)),
+        condition(
+            world
+                .room
+                .relay_iq(&jid("m@x/1"), "nobody", &ask, Timestamp(0))
+        ),
         "item-not-found"
     );
     // A vCard is the account's; its answer comes from there.
     let vcard = stanza("<iq type='get' id='1'><vCard xmlns='vcard-temp'/></iq>");
     let (to, asked) = world
         .room
-        .relay_iq(&jid("m@x/1"), "n", &vcard)
+        .relay_iq(&jid("m@x/1"), "n", &vcard, Timestamp(0))
         .expect("goes on");
     assert_eq!(to, jid("n@x"));
     let id = asked.id().expect("an id").into_owned();
     let answer = stanza(&format!(
         "<iq type='result' id='{id}'><vCard xmlns='vcard-temp'/></iq>"
     ));
-    let (to, _) = world.room.relay_iq(&to, "m", &answer).expect("comes back");
+    let (to, _) = world
+        .room
+        .relay_iq(&to, "m", &answer, Timestamp(0))
+        .expect("comes back");
     assert_eq!(to, jid("m@x/1"));
 }
 
@@ -234,7 +272,7 @@ fn a_ping_to_oneself_says_whether_one_is_inside() {
     let ping = stanza("<iq type='get' id='s2c1'><ping xmlns='urn:xmpp:ping'/></iq>");
     let (to, pong) = world
         .room
-        .relay_iq(&jid("m@x/1"), "m", &ping)
+        .relay_iq(&jid("m@x/1"), "m", &ping, Timestamp(0))
         .expect("inside");
     assert_eq!(to, jid("m@x/1"));
     assert_eq!(
@@ -242,12 +280,12 @@ fn a_ping_to_oneself_says_whether_one_is_inside() {
         "<iq from='coven@chat.x/m' id='s2c1' type='result'/>"
     );
     assert_eq!(
-        condition(world.room.relay_iq(&jid("m@x/2"), "m", &ping)),
+        condition(world.room.relay_iq(&jid("m@x/2"), "m", &ping, Timestamp(0))),
         "not-acceptable"
     );
     let (to, _) = world
         .room
-        .relay_iq(&jid("m@x/1"), "n", &ping)
+        .relay_iq(&jid("m@x/1"), "n", &ping, Timestamp(0))
         .expect("another's");
     assert_eq!(to, jid("n@x/1"));
 }
