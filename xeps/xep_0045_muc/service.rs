@@ -19,7 +19,7 @@ use super::room::{Limits, Room};
 use super::{MUC, info, store};
 use crate::xep_0421_occupant_ids::{self as occupant_ids, OccupantKey};
 use crate::{
-    xep_0054_vcard_temp as vcard, xep_0317_hats as hats,
+    xep_0054_vcard_temp as vcard, xep_0317_hats as hats, xep_0425_moderation as moderation,
     xep_0463_affiliation_versions as affiliation_versions,
 };
 
@@ -63,6 +63,7 @@ impl Extension for MultiUserChat {
                 (Place::Room, SELF_PING),
                 (Place::Room, affiliation_versions::NS),
                 (Place::Room, hats::NS),
+                (Place::Room, moderation::NS_BEFORE),
                 (Place::Room, occupant_ids::NS),
             ],
         }

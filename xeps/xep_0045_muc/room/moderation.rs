@@ -12,7 +12,7 @@ use crate::xep_0421_occupant_ids as occupant_ids;
 use crate::xep_0425_moderation::{self as moderation, Moderated, RETRACT};
 
 impl Room {
-    /// A request with a `<moderate/>`, from a session in the room; `target` is the message of that
+    /// A request as `moderation::parse` reads it, from a session in the room; `target` is the message of that
     /// archive id as it is kept, without its stanza-id; `None`: there is none.
     ///
     /// # Errors
@@ -31,16 +31,13 @@ impl Room {
             let text = "Only moderators may retract the messages of others";
             return Err(StanzaError::forbidden().with_text(text));
         }
-        let id = payload.attr("id").filter(|id| !id.is_empty());
-        let (Some(id), true) = (id, payload.has_child("retract", RETRACT)) else {
-            return Err(StanzaError::bad_request());
-        };
+        let request = moderation::parse(payload)?;
+        let id = &request.id;
         let target = target.ok_or_else(StanzaError::item_not_found)?;
         if is_retracted(&target.to_element()) {
             return Ok((None, Vec::new()));
         }
-        let reason = payload.get_child("reason", moderation::NS);
-        let reason = self.reason(&reason.map(Element::text).unwrap_or_default())?;
+        let reason = self.reason(&request.reason)?;
         let nick = self.nick_of(from).unwrap_or_default();
         let by = Moderated {
             // An admin need not be in the room.
@@ -60,7 +57,7 @@ impl Room {
             kept: Kept::BOTH,
         });
         let saved = Effect::Save(Change::Tombstone {
-            id: id.to_owned(),
+            id: id.clone(),
             stanza: Stanza::from_element(&tombstone),
         });
         Ok((None, vec![published, saved]))

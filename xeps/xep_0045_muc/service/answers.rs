@@ -28,6 +28,7 @@ impl Answer for MultiUserChat {
             (Verb::Get, Place::Room, vcard::NS, "vCard"),
             (Verb::Set, Place::Room, vcard::NS, "vCard"),
             (Verb::Set, Place::Room, moderation::NS, "moderate"),
+            (Verb::Set, Place::Room, moderation::FASTEN, "apply-to"),
             (Verb::Set, Place::Room, commands::NS, "command"),
             (Verb::Get, Place::Groups, search::NS, "search"),
         ]
@@ -49,7 +50,8 @@ impl MultiUserChat {
         let room = self.room(exchange, &query.to).await?;
         let live = room.ok_or_else(StanzaError::item_not_found)?;
         let payload = &query.payload;
-        let target = match (payload.ns() == moderation::NS, payload.attr("id")) {
+        let is_about_a_message = [moderation::NS, moderation::FASTEN].contains(&&*payload.ns());
+        let target = match (is_about_a_message, payload.attr("id")) {
             (true, Some(id)) => kept(exchange, &live, id).await?,
             _ => None,
         };
@@ -75,7 +77,7 @@ fn asked(
         OWNER => room.owner(from, verb, payload, now)?,
         register_form::NS => room.register(from, verb, payload, now)?,
         vcard::NS => room.vcard(from, verb, payload, now)?,
-        moderation::NS => room.moderate(from, payload, target, now)?,
+        moderation::NS | moderation::FASTEN => room.moderate(from, payload, target, now)?,
         _ => command(room, from, payload, &exchange.ids.token(), now)?,
     };
     let act = Act {
