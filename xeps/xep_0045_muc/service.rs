@@ -112,6 +112,19 @@ impl MultiUserChat {
         Ok(Some(Arc::clone(entry.or_insert_with(|| Arc::new(live)))))
     }
 
+    /// The same, for whoever asks something of it.
+    ///
+    /// # Errors
+    /// `item-not-found` if there is none.
+    pub(super) async fn found(
+        &self,
+        exchange: &Exchange,
+        jid: &Jid,
+    ) -> Result<Arc<Live>, StanzaError> {
+        let room = self.room(exchange, jid).await?;
+        room.ok_or_else(StanzaError::item_not_found)
+    }
+
     fn key(&self) -> OccupantKey {
         // Set at the start; without it nobody has entered yet.
         let key = self.key.get_or_init(|| OccupantKey::new([0; 32]));
@@ -152,8 +165,7 @@ impl MultiUserChat {
         to: &Jid,
         sender: Option<Sender<'_>>,
     ) -> Result<Receipt, StanzaError> {
-        let room = self.room(exchange, to).await?;
-        let live = room.ok_or_else(StanzaError::item_not_found)?;
+        let live = self.found(exchange, to).await?;
         let retracted = self.retracted(exchange, &live, message).await?;
         let sender = sender.map(|sender| Sender {
             original: Some(message),
@@ -267,8 +279,7 @@ impl Serve for MultiUserChat {
             let (Some(_), Some(nick)) = (to.local(), to.resource()) else {
                 return Err(StanzaError::service_unavailable());
             };
-            let room = self.room(exchange, to).await?;
-            let live = room.ok_or_else(StanzaError::item_not_found)?;
+            let live = self.found(exchange, to).await?;
             let now = exchange.now();
             let relayed = live.lock().room.relay_iq(&session.jid, nick, iq, now);
             let (recipient, stanza) = relayed?;
@@ -295,8 +306,7 @@ impl Serve for MultiUserChat {
         query: &'a Query,
     ) -> Boxed<'a, Result<Shelf, StanzaError>> {
         Box::pin(async move {
-            let room = self.room(exchange, &query.to).await?;
-            let live = room.ok_or_else(StanzaError::item_not_found)?;
+            let live = self.found(exchange, &query.to).await?;
             let inner = live.lock();
             if !inner.room.may_read_archive(&query.from) {
                 return Err(StanzaError::forbidden());

@@ -121,10 +121,9 @@ impl Room {
                     (None, None) => return Err(StanzaError::bad_request()),
                 };
                 Ok(Item::Affiliation(Wish {
-                    user,
-                    to,
                     nick: nick.filter(|_| to.is_member()),
                     reason,
+                    ..Wish::new(user, to)
                 }))
             }
             (None, Some(to)) => {

@@ -26,6 +26,8 @@ pub(super) struct Wish {
     /// The nickname to be reserved; empty: none; `None`: it stays as it is.
     pub(super) nick: Option<String>,
     pub(super) reason: String,
+    /// Whether a user that is not in the room is told of it. Whom something else tells need not be.
+    pub(super) tells_absent: bool,
 }
 
 impl Wish {
@@ -35,7 +37,14 @@ impl Wish {
             to,
             nick: None,
             reason: String::new(),
+            tells_absent: true,
         }
+    }
+
+    /// The same, of which a user that is not in the room is not told.
+    pub(super) fn unsaid(mut self) -> Wish {
+        self.tells_absent = false;
+        self
     }
 }
 
@@ -114,21 +123,7 @@ impl Room {
         after
     }
 
-    /// §9.5: those whom somebody invited become members.
-    pub(super) fn grant_invited(
-        &mut self,
-        from: &Jid,
-        wishes: &[Wish],
-        now: Timestamp,
-    ) -> Vec<Effect> {
-        let mut effects = Vec::new();
-        for wish in wishes {
-            effects.extend(self.change_affiliation(from, wish, false, now));
-        }
-        effects
-    }
-
-    /// Does what was checked before, for a user.
+    /// Does what was checked before, in the name of a user.
     pub(super) fn change_affiliations(
         &mut self,
         from: &Jid,
@@ -137,19 +132,13 @@ impl Room {
     ) -> Vec<Effect> {
         let mut effects = Vec::new();
         for wish in wishes {
-            effects.extend(self.change_affiliation(from, wish, true, now));
+            effects.extend(self.change_affiliation(from, wish, now));
         }
         self.close_if_empty(&mut effects);
         effects
     }
 
-    pub(super) fn change_affiliation(
-        &mut self,
-        from: &Jid,
-        wish: &Wish,
-        tells_it: bool,
-        now: Timestamp,
-    ) -> Vec<Effect> {
+    fn change_affiliation(&mut self, from: &Jid, wish: &Wish, now: Timestamp) -> Vec<Effect> {
         let before = self.members.member(wish.user.as_str());
         let after = changed(before.clone(), wish);
         if after == before {
@@ -177,7 +166,7 @@ impl Room {
         let told = self.retell(&wish.user, how);
         if told.is_empty() {
             effects.extend(self.notice_of_absent(wish, versions));
-            if tells_it {
+            if wish.tells_absent {
                 effects.extend(self.tell_absent(from, wish, before.affiliation, now));
             }
         }

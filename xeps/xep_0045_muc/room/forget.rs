@@ -36,20 +36,19 @@ impl Room {
     /// The account of a user is gone, and with it all that the room knows of it. If it was the last
     /// owner `heir` is one now; without an heir the room goes.
     pub fn forget(&mut self, user: &Jid, heir: Option<&Jid>, now: Timestamp) -> Vec<Effect> {
-        let room = self.jid.clone();
-        let mut effects = Vec::new();
+        let goes = Wish::new(user.to_bare(), Affiliation::None).unsaid();
+        let mut wishes = Vec::new();
         if self.is_last_owner(user) {
             let Some(heir) = heir else {
                 let mut said = String::new();
                 push_text(&mut said, "reason", "Nobody is left to own the room");
                 return self.destroyed(None, &said);
             };
-            let owns = Wish::new(heir.to_bare(), Affiliation::Owner);
-            effects.extend(self.change_affiliation(&room, &owns, true, now));
+            wishes.push(Wish::new(heir.to_bare(), Affiliation::Owner));
         }
-        let goes = Wish::new(user.to_bare(), Affiliation::None);
-        effects.extend(self.change_affiliation(&room, &goes, false, now));
-        effects
+        wishes.push(goes);
+        let room = self.jid.clone();
+        self.change_affiliations(&room, &wishes, now)
     }
 
     fn is_last_owner(&self, user: &Jid) -> bool {

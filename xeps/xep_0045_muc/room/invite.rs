@@ -63,7 +63,7 @@ impl Room {
             let stanza =
                 self.invitation_of(from, &reason, invite.get_child("continue", USER), id)?;
             if self.config.is_members_only && !own.is_member() {
-                wishes.push(Wish::new(to.clone(), Affiliation::Member));
+                wishes.push(Wish::new(to.clone(), Affiliation::Member).unsaid());
             }
             // §7.9: whose client is known is invited there.
             let client = invite
@@ -78,7 +78,7 @@ impl Room {
         self.whisper(index, now)?;
         self.reach_out(stanzas.len(), now)?;
         // §9.5: who is invited to a members-only room becomes a member.
-        let mut effects = self.grant_invited(from, &wishes, now);
+        let mut effects = self.change_affiliations(from, &wishes, now);
         effects.extend(stanzas);
         Ok(effects)
     }

@@ -47,8 +47,7 @@ impl Answer for MultiUserChat {
 impl MultiUserChat {
     /// Asks the room, and answers when what it changed is written.
     async fn ask_room(&self, exchange: &Arc<Exchange>, query: &Query) -> Answered {
-        let room = self.room(exchange, &query.to).await?;
-        let live = room.ok_or_else(StanzaError::item_not_found)?;
+        let live = self.found(exchange, &query.to).await?;
         let payload = &query.payload;
         let is_about_a_message = [moderation::NS, moderation::FASTEN].contains(&&*payload.ns());
         let target = match (is_about_a_message, payload.attr("id")) {

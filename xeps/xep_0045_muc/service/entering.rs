@@ -38,7 +38,7 @@ impl MultiUserChat {
                 drop(inner);
                 (live, outcome)
             }
-            None if is_entering => self.found(exchange, session, presence, to).await?,
+            None if is_entering => self.create(exchange, session, presence, to).await?,
             // Who is not there need not leave.
             None => return Ok(()),
         };
@@ -77,7 +77,7 @@ impl MultiUserChat {
     }
 
     /// §10.1.1: nobody is there, and who comes first owns the room.
-    async fn found(
+    async fn create(
         &self,
         exchange: &Arc<Exchange>,
         session: &Arc<Session>,

@@ -41,8 +41,7 @@ impl MultiUserChat {
                 (_, Some(_)) => Err(StanzaError::item_not_found()),
             };
         }
-        let room = self.room(exchange, &query.to).await?;
-        let live = room.ok_or_else(StanzaError::item_not_found)?;
+        let live = self.found(exchange, &query.to).await?;
         match (is_items, node) {
             (false, None) => Ok(details(&live, query, &features)),
             (false, Some(RESERVED_NICK)) => Ok(reserved(&live, query)),
