@@ -68,6 +68,11 @@ fn asked(
     target: Option<&Stanza>,
 ) -> Result<(Option<Element>, Outcome), StanzaError> {
     let (from, verb, payload) = (&query.from, query.verb, &query.payload);
+    if query.session.account.id < 0 && payload.ns() == register_form::NS {
+        // It would be a member for ever, and there for one session.
+        let text = "Only users with an account can register";
+        return Err(StanzaError::not_allowed().with_text(text));
+    }
     let now = exchange.now();
     let mut inner = live.lock();
     let room = &mut inner.room;
