@@ -3,10 +3,11 @@
 //! Whatever has queued while the last commit ran becomes the next transaction: the running fsync is
 //! the window in which a group gathers, so no timer is needed. Before it takes the queue the thread
 //! yields once: on a core that it shares with those who queue they come first, and their writes into
-//! the same group; on one of its own that costs nothing. Each batch of several statements has
-//! a savepoint of its own, so that one that fails takes nothing with it. When the transaction as a
-//! whole cannot be committed (a full disk), it is halved until what fits is in, in the order of the
-//! queue.
+//! the same group; on one of its own that costs nothing. If a batch of several statements fails,
+//! which is rare, everything is undone and done once more with a savepoint for each batch, so that
+//! it takes nothing with it: a savepoint copies each page that is written. When the transaction as
+//! a whole cannot be committed (a full disk), it is halved until what fits is in, in the order of
+//! the queue.
 
 use std::fs::File;
 use std::sync::Arc;
@@ -35,6 +36,13 @@ pub(super) struct Writer {
     pub(super) lock: File,
     pub(super) checkpoints: JoinHandle<()>,
     pub(super) shared: Arc<Shared>,
+}
+
+/// Whether batches of several statements are kept whole one by one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Savepoints {
+    None,
+    Each,
 }
 
 type Finished = Vec<Result<Outcome, DbError>>;
@@ -96,9 +104,19 @@ impl Writer {
 
     /// Carries out all jobs and commits. On an error nothing was written.
     fn transaction(&self, jobs: &[Job]) -> Result<Finished, Fault> {
+        match self.attempt(jobs, Savepoints::None) {
+            Err(Fault::Statement(_)) => self.attempt(jobs, Savepoints::Each),
+            done => done,
+        }
+    }
+
+    /// The same; without savepoints a batch of which a part is done may fail with
+    /// [`Fault::Statement`], and takes the others with it.
+    fn attempt(&self, jobs: &[Job], savepoints: Savepoints) -> Result<Finished, Fault> {
         let mut runner = Runner::new(&self.connection);
         control(&mut runner, "BEGIN IMMEDIATE")?;
-        let done = self.carry_out(&mut runner, jobs).and_then(|results| {
+        let done = self.carry_out(&mut runner, jobs, savepoints);
+        let done = done.and_then(|results| {
             control(&mut runner, "COMMIT")?;
             Ok(results)
         });
@@ -108,16 +126,23 @@ impl Writer {
         done
     }
 
-    fn carry_out(&self, runner: &mut Runner<'_>, jobs: &[Job]) -> Result<Finished, Fault> {
+    fn carry_out(
+        &self,
+        runner: &mut Runner<'_>,
+        jobs: &[Job],
+        savepoints: Savepoints,
+    ) -> Result<Finished, Fault> {
         let mut results = Vec::with_capacity(jobs.len());
         for job in jobs {
-            results.push(match batch(runner, job) {
+            // One statement is atomic by itself.
+            let is_whole = savepoints == Savepoints::Each || job.work.statements().len() <= 1;
+            results.push(match batch(runner, job, savepoints) {
                 Ok(outcome) => Ok(outcome),
                 // Some errors undo the whole transaction; the others in it must run again.
                 Err(Fault::Statement(error)) if self.connection.is_autocommit() => {
                     return Err(Fault::Transaction(error));
                 }
-                Err(Fault::Statement(error)) => Err(error),
+                Err(Fault::Statement(error)) if is_whole => Err(error),
                 Err(fault) => return Err(fault),
             });
         }
@@ -125,11 +150,10 @@ impl Writer {
     }
 }
 
-/// Carries out one batch: all of it or, on [`Fault::Statement`], nothing.
-fn batch(runner: &mut Runner<'_>, job: &Job) -> Result<Outcome, Fault> {
+/// Carries out one batch: with savepoints all of it or, on [`Fault::Statement`], nothing.
+fn batch(runner: &mut Runner<'_>, job: &Job, savepoints: Savepoints) -> Result<Outcome, Fault> {
     let statements = job.work.statements();
-    // One statement is atomic by itself.
-    let several = statements.len() > 1;
+    let several = statements.len() > 1 && savepoints == Savepoints::Each;
     if several {
         control(runner, "SAVEPOINT batch")?;
     }
