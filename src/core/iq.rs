@@ -119,11 +119,8 @@ impl Exchange {
         let Some(answer) = self.iq_table.find(verb, place, &namespace, name) else {
             return Err(StanzaError::service_unavailable());
         };
-        let element = frame.to_element();
-        let payload = element
-            .children()
-            .next()
-            .cloned()
+        let payload = frame
+            .payload_element()
             .ok_or_else(StanzaError::bad_request)?;
         let (from, session) = (session.jid.clone(), Arc::clone(session));
         let query = Query {

@@ -1,8 +1,27 @@
-//! Answers to a stanza.
+//! What an IQ request asks, and answers to a stanza.
+
+use minidom::Element;
 
 use super::{Framed, Source, Stanza};
 use crate::dom;
 use crate::error::StanzaError;
+
+impl<B: Source> Framed<B> {
+    /// The first child as a DOM, for which no other is made of the stanza where that can be avoided.
+    #[must_use]
+    pub fn payload_element(&self) -> Option<Element> {
+        let bytes = self.source.bytes();
+        let start_tag = &bytes[..(self.envelope.start_tag_end as usize).min(bytes.len())];
+        let content = self.content();
+        let child = &content[memchr::memchr(b'<', content)?..];
+        // What the stanza declares its child may use.
+        let declares = memchr::memmem::find(start_tag, b"xmlns").is_some();
+        if declares || child.starts_with(b"<!") {
+            return self.to_element().children().next().cloned();
+        }
+        dom::parse_with(child, self.source.header_prefixes()).ok()
+    }
+}
 
 /// An error reply to a stanza (RFC 6120 §8.3): kind and id are those of the stanza, the type is
 /// error, and there is no child but the error. `from` and `to` are those of the reply; the caller
