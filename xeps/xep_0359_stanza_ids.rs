@@ -50,12 +50,16 @@ impl Stamp for StanzaIds {
     }
 
     fn stored(&self, _: &Exchange, stanza: Stanza, account: &Jid, id: i64) -> Stanza {
-        let by = escape_attr(account.as_str());
-        stanza.with_child(&format!(
-            "<stanza-id xmlns='{NS}' by='{by}' id='{}'/>",
-            archive_id(id)
-        ))
+        with_id(&stanza, account, id)
     }
+}
+
+/// A message with the id of its row in the archive of `by`.
+#[must_use]
+pub fn with_id(message: &Stanza, by: &Jid, row: i64) -> Stanza {
+    let by = escape_attr(by.as_str());
+    let xml = format!("<stanza-id xmlns='{NS}' by='{by}' id='{row:016x}'/>");
+    message.with_known_child(&xml, Children::STANZA_ID)
 }
 
 /// The id of a row of the mailbox as clients know it.

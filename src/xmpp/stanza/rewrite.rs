@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use minidom::Element;
 
-use super::{Envelope, Framed, Kind, Namespace, Source, Span, Stanza};
+use super::{Children, Envelope, Framed, Kind, Namespace, Source, Span, Stanza};
 use crate::dom;
 use crate::framing::{self, Reason};
 use crate::jid::Jid;
@@ -132,6 +132,26 @@ impl<B: Source> Framed<B> {
     /// written. What is none is left out.
     #[must_use]
     pub fn with_child(&self, xml: &str) -> Stanza {
+        self.with_children(xml, |envelope, offset| {
+            add_children(envelope, xml.as_bytes(), offset)
+        })
+    }
+
+    /// As [`with_child`](Self::with_child) for one element of which is known what it is, so that it
+    /// need not be read.
+    #[must_use]
+    pub fn with_known_child(&self, xml: &str, kind: Children) -> Stanza {
+        if self.envelope.first_child.is_none() {
+            return self.with_child(xml);
+        }
+        self.with_children(xml, |envelope, _| {
+            envelope.children |= kind;
+            envelope.child_count = envelope.child_count.saturating_add(1);
+            true
+        })
+    }
+
+    fn with_children(&self, xml: &str, note: impl FnOnce(&mut Envelope, usize) -> bool) -> Stanza {
         let stanza = self.to_stanza();
         let mut envelope = stanza.envelope.clone();
         let old = &stanza.source;
@@ -148,7 +168,7 @@ impl<B: Source> Framed<B> {
             out.extend_from_slice(&old[..start]);
             old[start..].to_vec()
         };
-        let is_added = add_children(&mut envelope, xml.as_bytes(), out.len());
+        let is_added = note(&mut envelope, out.len());
         debug_assert!(is_added, "not well-formed: {xml}");
         if !is_added {
             return stanza;
@@ -358,7 +378,7 @@ fn add_children(envelope: &mut Envelope, xml: &[u8], offset: usize) -> bool {
             Namespace::Content => crate::ns::CLIENT.as_bytes(),
             _ => b"",
         };
-        envelope.children |= super::Children::classify(child.name.of(child_xml), namespace);
+        envelope.children |= Children::classify(child.name.of(child_xml), namespace);
         envelope.child_count = envelope.child_count.saturating_add(1);
         if envelope.first_child.is_none() {
             envelope.first_child = moved(child.name);

@@ -59,6 +59,7 @@ fn assert_envelope<B: Source>(stanza: &Framed<B>, element: &Element) {
         .map(|child| (child.ns(), child.name()));
     let payload = stanza.payload();
     assert_eq!(payload.map(|(ns, name)| (ns.into_owned(), name)), first);
+    assert_eq!(stanza.payload_element().as_ref(), element.children().next());
     let is_body = |child: &Element| child.is("body", ns::CLIENT);
     assert_eq!(
         stanza.children().contains(Children::BODY),
@@ -73,6 +74,22 @@ fn the_envelope_says_what_minidom_says() {
         with_frame(HEADER, &xml, |frame| {
             assert_envelope(frame, &element);
             assert_eq!(frame.to_element(), element, "{xml}");
+        });
+    }
+}
+
+#[test]
+fn a_known_child_is_noted_like_one_that_is_read() {
+    let id = "<stanza-id xmlns='urn:xmpp:sid:0' by='o&apos;neil@example.org' id='1'/>";
+    for xml in stanzas() {
+        with_frame(HEADER, &xml, |frame| {
+            let known = frame.with_known_child(id, Children::STANZA_ID);
+            let read = frame.with_child(id);
+            assert_eq!(known.bytes(), read.bytes());
+            assert_eq!(
+                format!("{:?}", known.envelope()),
+                format!("{:?}", read.envelope())
+            );
         });
     }
 }

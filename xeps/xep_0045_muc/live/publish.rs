@@ -8,11 +8,10 @@ use waxwing_core::exchange::{Receipt, Sender};
 use waxwing_core::feed::{Feed, Publication};
 use waxwing_core::outbox::{Push, Shared};
 use waxwing_xmpp::Stanza;
-use waxwing_xmpp::dom::escape_attr;
 
 use super::{Inner, Live, MESSAGE, PRESENCE, tail};
 use crate::xep_0045_muc::effect::{Published, Spread};
-use crate::xep_0359_stanza_ids::{self as stanza_ids, archive_id};
+use crate::xep_0359_stanza_ids as stanza_ids;
 
 impl Inner {
     /// Publishes a message. Its sender's acknowledgement waits for the commit, and so does everybody
@@ -89,9 +88,7 @@ impl Inner {
     }
 }
 
-/// A message with the id that it has in the archive of the room (XEP-0359).
+/// A message with the id that it has in the archive of the room.
 pub(super) fn with_id(stanza: &Stanza, live: &Live, row: i64) -> Stanza {
-    let by = escape_attr(live.jid.as_str());
-    let (ns, id) = (stanza_ids::NS, archive_id(row));
-    stanza.with_child(&format!("<stanza-id xmlns='{ns}' by='{by}' id='{id}'/>"))
+    stanza_ids::with_id(stanza, &live.jid, row)
 }
