@@ -15,6 +15,9 @@ use tokio_rustls::server::TlsStream;
 
 /// Bytes of one read.
 const READ_BYTES: usize = 16 * 1024;
+/// So few bytes get a buffer of their own size: those who wait for a commit with their chunk do not
+/// hold a large one each, and everybody reads into the same, which is at hand.
+const SMALL: usize = 2048;
 /// Idle buffers that a thread keeps.
 const POOLED: usize = 16;
 /// Pieces of one vectored write.
@@ -60,6 +63,9 @@ impl std::ops::Deref for Chunk {
 impl Drop for Chunk {
     fn drop(&mut self) {
         let mut buffer = std::mem::take(&mut self.0);
+        if buffer.capacity() < READ_BYTES {
+            return;
+        }
         buffer.clear();
         POOL.with_borrow_mut(|pool| {
             if pool.len() < POOLED {
@@ -191,6 +197,9 @@ impl Io {
         // not cleared.
         let read = pin!(transport.read_buf(&mut chunk.0));
         let length = ready!(read.poll(cx))?;
+        if length <= SMALL {
+            chunk = Chunk(chunk.0.clone());
+        }
         Poll::Ready(Ok((length > 0).then_some(chunk)))
     }
 
