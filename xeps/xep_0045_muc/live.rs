@@ -6,7 +6,6 @@
 //! is queued for every session under the same lock, and leaves when the row is committed.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 
 use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
@@ -26,12 +25,14 @@ mod absent;
 mod cursors;
 mod feed;
 mod history;
+mod news;
 mod perform;
 mod publish;
 mod seats;
 
 use self::absent::Absent;
 use self::cursors::Cursors;
+use self::news::News;
 use self::seats::{Seat, Seats};
 
 /// See the [module](self).
@@ -39,8 +40,7 @@ pub struct Live {
     id: i64,
     jid: Jid,
     todo: Arc<Todo>,
-    /// The first row that was committed since the sessions were woken for one.
-    untold: AtomicI64,
+    news: News,
     inner: Mutex<Inner>,
 }
 
@@ -103,7 +103,7 @@ impl Live {
             id: inner.room.id(),
             jid: inner.room.jid().clone(),
             todo,
-            untold: AtomicI64::new(NOTHING),
+            news: News::new(inner.newest),
             inner: Mutex::new(inner),
         }
     }
@@ -144,23 +144,24 @@ impl Live {
         self.note(&mut inner);
     }
 
-    /// A row of the log is committed, or could not be. Of several that are committed together the
-    /// first wakes everybody. True: it is that.
+    /// A row of the log is committed, or could not be. True: the sessions are to be woken.
     fn decide(&self, row: i64, is_committed: bool) -> bool {
-        if is_committed {
-            return self.untold.fetch_min(row, Ordering::AcqRel) == NOTHING;
+        if !is_committed {
+            for session in self.inner.lock().readers() {
+                session.outbox.withdraw(row);
+            }
         }
-        for session in self.inner.lock().readers() {
-            session.outbox.withdraw(row);
-        }
-        false
+        self.news.decided(row, is_committed)
     }
 
     /// Wakes the sessions that wait for what is committed.
     fn wake(&self) {
+        let inner = self.inner.lock();
         // Before the sessions are looked at: what comes later wakes anew.
-        let first = self.untold.swap(NOTHING, Ordering::AcqRel);
-        for session in self.inner.lock().readers() {
+        let Some(first) = self.news.take(inner.newest) else {
+            return;
+        };
+        for session in inner.readers() {
             session.outbox.committed(first);
         }
     }
@@ -300,9 +301,6 @@ impl Inner {
         self.cursors.follow(members, self.newest)
     }
 }
-
-/// No row.
-const NOTHING: i64 = i64::MAX;
 
 /// The start of a message.
 const MESSAGE: &str = "<message";
