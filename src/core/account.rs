@@ -14,6 +14,7 @@ use waxwing_xmpp::{Jid, Stanza};
 use crate::archiving::Preferences;
 use crate::clock::Timestamp;
 use crate::mailbox_store::MAX_DEVICES;
+use crate::outbox::TakenRow;
 use crate::position::Position;
 use crate::roster::Roster;
 use crate::session::{Session, SessionRef};
@@ -249,6 +250,20 @@ impl Bound {
         let outcome = change(&mut self.position);
         self.session.set_draining(self.position.is_draining());
         outcome
+    }
+
+    /// Its client has acknowledged rows, of which `last` is the last that was given in order. Returns
+    /// how far it has come, if that is further.
+    pub fn took(&mut self, rows: &[TakenRow], last: Option<i64>) -> Option<i64> {
+        let before = self.position.cursor();
+        for row in rows.iter().filter(|row| !row.in_order) {
+            self.position.took(row.id);
+        }
+        if let Some(last) = last {
+            self.position.acknowledged(last);
+        }
+        let after = self.position.cursor();
+        (after > before).then_some(after)
     }
 
     /// Whether messages to the bare JID go to it (RFC 6121 §8.5.2.1.1).

@@ -87,7 +87,17 @@ impl Exchange {
             if !unchanged {
                 return Page::More;
             }
+            let before = bound.position.cursor();
             bound.reposition(|position| position.finish(newest));
+            let cursor = bound.position.cursor();
+            if cursor > before && !state.removed {
+                // What was taken before the pages came to it.
+                let key = session.device_key();
+                state.advance(key, cursor);
+                let now = self.now().0;
+                self.mailbox
+                    .acknowledge(session.account.id, key, cursor, now);
+            }
             return Page::Done;
         }
         for row in rows {

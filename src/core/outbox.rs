@@ -26,7 +26,7 @@ pub use batch::{Batch, BatchPieces, Shared, is_only_chat_state};
 use batch::{Head, Source, Start, Thin, Waiting};
 pub use managed::{Asleep, Broken, Unacknowledged};
 use queue::Inner;
-pub use taken::{Late, ProbeNeed, Taken};
+pub use taken::{Late, ProbeNeed, Taken, TakenRow};
 
 /// Bytes of messages given and not taken that may be held, in multiples of the queue's bound.
 const HELD_FACTOR: usize = 16;

@@ -24,9 +24,13 @@ pub struct Position {
     drain: Option<Box<Drain>>,
 }
 
-/// Rows, ascending.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Ahead(Vec<i64>);
+struct Ahead {
+    /// Ascending, each with whether it was acknowledged.
+    rows: Vec<(i64, bool)>,
+    /// No row behind this one was given in order.
+    in_order: i64,
+}
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Drain {
@@ -104,7 +108,7 @@ impl Position {
         }
         let in_order = is_gapless && row > self.handed;
         if in_order {
-            self.handed = row;
+            self.gave(row);
         } else {
             self.remember(row);
         }
@@ -162,18 +166,24 @@ impl Position {
 
     /// The pages have come to a row. True: it is to be given now, for it was not before.
     pub fn reached(&mut self, row: i64) -> bool {
-        self.handed = self.handed.max(row);
         let ahead = self.ahead.as_ref();
-        ahead.is_none_or(|ahead| ahead.0.binary_search(&row).is_err())
+        let is_new = ahead.is_none_or(|ahead| ahead.place(row).is_err());
+        if is_new {
+            self.gave(row);
+        }
+        self.handed = self.handed.max(row);
+        is_new
     }
 
-    /// The pages have come to their end; `newest` is the newest row of the mailbox.
+    /// The pages have come to their end; `newest` is the newest row of the mailbox. What was given
+    /// and acknowledged before the pages came to it may move the cursor now.
     pub fn finish(&mut self, newest: i64) {
         self.handed = self.handed.max(newest);
         if let Some(drain) = &mut self.drain {
             drain.pages = false;
         }
         self.drain.take_if(|drain| drain.named.is_empty());
+        self.catch_up();
     }
 
     /// Rows that were given are lost: they may come again.
@@ -188,16 +198,53 @@ impl Position {
 
     /// The client has acknowledged a row that it was given in order.
     pub fn acknowledged(&mut self, row: i64) {
+        self.move_to(row);
+        self.catch_up();
+    }
+
+    /// The client has acknowledged a row that it was given out of order.
+    pub fn took(&mut self, row: i64) {
+        if let Some(ahead) = self.ahead.as_deref_mut()
+            && let Ok(place) = ahead.place(row)
+        {
+            ahead.rows[place].1 = true;
+            self.catch_up();
+        }
+    }
+
+    fn move_to(&mut self, row: i64) {
         self.cursor = self.cursor.max(row);
         self.handed = self.handed.max(self.cursor);
         let cursor = self.cursor;
         self.keep_ahead(|row| row > cursor);
     }
 
+    /// A row was given in order.
+    fn gave(&mut self, row: i64) {
+        self.handed = self.handed.max(row);
+        if let Some(ahead) = self.ahead.as_deref_mut() {
+            ahead.in_order = ahead.in_order.max(row);
+        }
+    }
+
+    /// Where all that was given is acknowledged, in order or not, the cursor is where the giving is.
+    fn catch_up(&mut self) {
+        let Some(ahead) = self.ahead.as_deref() else {
+            return;
+        };
+        let mut given = ahead.rows.iter().take_while(|(row, _)| *row <= self.handed);
+        if self.cursor >= ahead.in_order && given.all(|(_, is_taken)| *is_taken) {
+            self.move_to(self.handed);
+        }
+    }
+
     /// The connection broke: what was given and not acknowledged is to be given again. `lost` are
     /// rows that were to come out of order. Until a connection is back nothing is given at once.
     pub fn rewind(&mut self, lost: impl IntoIterator<Item = i64>, takes: bool) {
         self.handed = self.cursor;
+        if let Some(ahead) = self.ahead.as_deref_mut() {
+            ahead.in_order = self.cursor;
+        }
         self.begin(lost, takes);
         self.drain.get_or_insert_default();
     }
@@ -206,20 +253,34 @@ impl Position {
         if row <= self.cursor {
             return;
         }
-        let Ahead(ahead) = &mut **self.ahead.get_or_insert_default();
-        if let Err(at) = ahead.binary_search(&row) {
-            ahead.insert(at, row);
-            if ahead.len() > MAX_AHEAD {
-                ahead.remove(0);
+        let handed = self.handed;
+        let ahead = self.ahead.get_or_insert_with(|| {
+            Box::new(Ahead {
+                rows: Vec::new(),
+                in_order: handed,
+            })
+        });
+        if let Err(at) = ahead.place(row) {
+            ahead.rows.insert(at, (row, false));
+            if ahead.rows.len() > MAX_AHEAD {
+                // It is not known any more whether it was acknowledged.
+                let (forgotten, _) = ahead.rows.remove(0);
+                ahead.in_order = ahead.in_order.max(forgotten);
             }
         }
     }
 
     fn keep_ahead(&mut self, mut keep: impl FnMut(i64) -> bool) {
-        if let Some(Ahead(ahead)) = self.ahead.as_deref_mut() {
-            ahead.retain(|row| keep(*row));
+        if let Some(ahead) = self.ahead.as_deref_mut() {
+            ahead.rows.retain(|(row, _)| keep(*row));
         }
-        self.ahead.take_if(|ahead| ahead.0.is_empty());
+        self.ahead.take_if(|ahead| ahead.rows.is_empty());
+    }
+}
+
+impl Ahead {
+    fn place(&self, row: i64) -> Result<usize, usize> {
+        self.rows.binary_search_by_key(&row, |(row, _)| *row)
     }
 }
 

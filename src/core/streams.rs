@@ -151,7 +151,7 @@ impl Exchange {
         let last = in_order.map(|row| row.id).max();
         let account = &session.account;
         let key = session.device_key();
-        let (found, is_removed): (Vec<i64>, bool) = {
+        let (found, last, is_removed) = {
             let mut state = account.lock();
             let new = taken.rows.iter().filter(|row| row.id > state.cursor);
             let (count, bytes) = new.fold((0, 0), |(count, bytes), row| {
@@ -163,16 +163,18 @@ impl Exchange {
                 // Some may have gone to one device only, and count no more.
                 state.mailbox = Usage::default();
             }
+            let last = match state.bound(session.reference) {
+                Some(bound) => bound.took(&taken.rows, last),
+                None => last,
+            };
             if let Some(last) = last {
                 state.advance(key, last);
-                if let Some(bound) = state.bound(session.reference) {
-                    bound.position.acknowledged(last);
-                }
             }
             let is_taken = |stray: &i64| taken.rows.iter().any(|row| row.id == *stray);
-            let found = state.strays.iter().copied().filter(is_taken).collect();
+            let strays = state.strays.iter().copied();
+            let found: Vec<i64> = strays.filter(is_taken).collect();
             state.strays.retain(|stray| !is_taken(stray));
-            (found, state.removed)
+            (found, last, state.removed)
         };
         if !found.is_empty() {
             let found = found.into_iter();

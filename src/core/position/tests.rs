@@ -59,7 +59,7 @@ fn what_is_remembered_is_bounded() {
         position.hand(*row, false);
     }
     assert_eq!(
-        position.ahead.as_ref().map_or(0, |ahead| ahead.0.len()),
+        position.ahead.as_ref().map_or(0, |ahead| ahead.rows.len()),
         MAX_AHEAD
     );
     position.begin(rows, false);
@@ -139,6 +139,9 @@ impl World {
 
     fn acknowledge(&mut self, count: usize) {
         let taken: Vec<_> = self.given.drain(..count.min(self.given.len())).collect();
+        for (row, _) in taken.iter().filter(|(_, in_order)| !in_order) {
+            self.position.took(*row);
+        }
         let in_order = taken.iter().filter(|(_, in_order)| *in_order);
         if let Some(last) = in_order.map(|(row, _)| *row).max() {
             self.position.acknowledged(last);
@@ -194,5 +197,6 @@ proptest! {
         }
         world.acknowledge(usize::MAX);
         prop_assert_eq!(world.acknowledged.len() as i64, world.newest);
+        prop_assert_eq!(world.position.cursor(), world.newest);
     }
 }
