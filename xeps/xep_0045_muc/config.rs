@@ -86,6 +86,9 @@ pub struct Config {
     pub password: String,
     /// Who sees real JIDs.
     pub whois: Whois,
+    /// Where the room is non-anonymous: the last row of its log from before it was, whose author
+    /// stays what it was; 0: there is none.
+    pub anonymous_until: i64,
     /// Who may send private messages.
     pub private_messages: PrivateMessages,
     /// Whether occupants may change the subject.
@@ -124,6 +127,7 @@ impl Config {
             is_moderated: false,
             password: String::new(),
             whois: Whois::Moderators,
+            anonymous_until: 0,
             private_messages: PrivateMessages::Anyone,
             may_change_subject: false,
             may_invite: true,

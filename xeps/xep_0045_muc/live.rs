@@ -189,6 +189,11 @@ impl Inner {
         self.seats.is_empty() && !self.room.is_locked() && !self.is_noted
     }
 
+    /// The newest row of the log; 0: there is none.
+    pub fn newest(&self) -> i64 {
+        self.newest
+    }
+
     /// The sessions in it.
     pub fn sessions(&self) -> impl Iterator<Item = &Arc<Session>> {
         self.seats.iter().map(|seat| &seat.session)

@@ -1,4 +1,5 @@
--- Rooms. The id is given by the program: see `store.rs`.
+-- Rooms. The id is given by the program: see `store.rs`. anonymous_until: the last row of the log
+-- that names its author to moderators alone, in a room that is non-anonymous now.
 -- PostgreSQL: `integer PRIMARY KEY` becomes `bigint PRIMARY KEY` (SQLite makes only the former the
 -- key of the table itself), and `local` is compared by its bytes (COLLATE "C").
 CREATE TABLE muc_room (
@@ -13,6 +14,7 @@ CREATE TABLE muc_room (
     moderated        bigint NOT NULL,
     password         text   NOT NULL,
     whois            text   NOT NULL,
+    anonymous_until  bigint NOT NULL,
     private_messages text   NOT NULL,
     change_subject   bigint NOT NULL,
     invite           bigint NOT NULL,

@@ -313,7 +313,7 @@ impl Serve for MultiUserChat {
             }
             Ok(Shelf {
                 owner: live.id(),
-                shows_authors: inner.room.shows_jids_to(&query.from),
+                anonymous_until: inner.room.anonymous_until(&query.from),
             })
         })
     }

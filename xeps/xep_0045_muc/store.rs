@@ -69,12 +69,12 @@ pub async fn load(database: &Database, local: &str) -> Result<Option<Stored>, Db
         id,
         config: config(row)?,
         subject: Subject {
-            text: row.text(20)?.to_owned(),
-            nick: row.text(21)?.to_owned(),
-            at: row.int(22)?,
+            text: row.text(21)?.to_owned(),
+            nick: row.text(22)?.to_owned(),
+            at: row.int(23)?,
         },
         members: members.iter().map(member).collect::<Result<_, _>>()?,
-        version: row.int(23)?,
+        version: row.int(24)?,
         avatar: avatar.unwrap_or_default().to_owned(),
     }))
 }
@@ -307,6 +307,7 @@ fn configured(id: i64, local: &str, config: &Config) -> Vec<Value> {
         config.is_archived.into(),
         i64::from(config.history).into(),
         i64::from(config.max_members).into(),
+        config.anonymous_until.into(),
     ]
 }
 
@@ -331,6 +332,7 @@ fn config(row: &Row) -> Result<Config, DbError> {
         is_archived: row.bool(17)?,
         history: short(row, 18)?,
         max_members: short(row, 19)?,
+        anonymous_until: row.int(20)?,
     })
 }
 

@@ -106,8 +106,10 @@ struct Archive {
     owner: i64,
     /// Its bare JID.
     jid: Jid,
-    /// Whether it is one of a room, and the asker may know who wrote what.
-    shows_authors: bool,
+    /// Whether it is one of a room: there a message names its author by nickname alone.
+    is_of_room: bool,
+    /// The last row whose author the asker may not know.
+    anonymous_until: i64,
 }
 
 impl Archive {
@@ -118,7 +120,8 @@ impl Archive {
             return Ok(Archive {
                 owner: shelf.owner,
                 jid: query.to.to_bare(),
-                shows_authors: shelf.shows_authors,
+                is_of_room: true,
+                anonymous_until: shelf.anonymous_until,
             });
         }
         if !query.is_own() {
@@ -127,7 +130,8 @@ impl Archive {
         Ok(Archive {
             owner: query.account.id,
             jid: query.account.jid.clone(),
-            shows_authors: false,
+            is_of_room: false,
+            anonymous_until: 0,
         })
     }
 }
@@ -211,8 +215,8 @@ fn result(archive: &Archive, session: &Session, wish: &Wish, row: &StoredRow) ->
         attributes: &attributes,
         before: &format!("<delay xmlns='urn:xmpp:delay' stamp='{stamp}'/>"),
     };
-    // In a room a message names its author by nickname alone.
-    let named = archive.shows_authors && row.from != archive.jid.as_str();
+    let is_told = archive.is_of_room && row.id > archive.anonymous_until;
+    let named = is_told && row.from != archive.jid.as_str();
     match Stanza::parse(row.body.clone()).ok().filter(|_| named) {
         Some(stanza) => forward.message(stanza.with_child(&muc::author(&row.from)).bytes()),
         None => forward.message(&row.body),

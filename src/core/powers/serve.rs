@@ -89,8 +89,9 @@ pub trait Serve: Extension {
 pub struct Shelf {
     /// Whose rows they are.
     pub owner: i64,
-    /// Whether the asker may know the real JIDs of the authors.
-    pub shows_authors: bool,
+    /// The last of them whose author the asker may not know by its real JID; 0: it may know all,
+    /// `i64::MAX`: none.
+    pub anonymous_until: i64,
 }
 
 /// The domains that are owned, and by whom.

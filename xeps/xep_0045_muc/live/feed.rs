@@ -108,7 +108,10 @@ impl Live {
         let mut inner = self.inner.lock();
         let is_unchanged = inner.newest == newest;
         let subject = self.subject(&inner);
-        let shows_jids = inner.room.config().whois == Whois::Anyone;
+        let anonymous_until = match inner.room.config().whois {
+            Whois::Anyone => inner.room.anonymous_until(&session.jid),
+            Whois::Moderators => i64::MAX,
+        };
         let serial = session.reference.id;
         let is_new = inner.newcomers.contains(&serial);
         let Some(seat) = inner.seats.get_mut(serial) else {
@@ -132,7 +135,7 @@ impl Live {
                 continue;
             }
             let (id, feed) = (row.id, self.id);
-            let Some(stanza) = self.late(row, shows_jids) else {
+            let Some(stanza) = self.late(row, anonymous_until) else {
                 tracing::error!(row = id, "a message of a room cannot be read");
                 continue;
             };
@@ -155,14 +158,14 @@ impl Live {
         Page::More
     }
 
-    /// A row as it is given later than it was said.
-    fn late(&self, row: StoredRow, shows_jids: bool) -> Option<Stanza> {
+    /// A row as it is given later than it was said; above that one it names its author.
+    fn late(&self, row: StoredRow, anonymous_until: i64) -> Option<Stanza> {
         let stamp = Timestamp(row.received_at_ms()).to_xep_0082();
         let stanza = Stanza::parse(row.body).ok()?;
         let by = escape_attr(self.jid.as_str());
         let delay = format!("<delay xmlns='urn:xmpp:delay' from='{by}' stamp='{stamp}'/>");
         let mut stanza = with_id(&stanza, self, row.id).with_child(&delay);
-        if shows_jids && row.from != self.jid.as_str() {
+        if row.id > anonymous_until && row.from != self.jid.as_str() {
             // §7.2.13: who is not there any more cannot be looked up among the occupants.
             stanza = stanza.with_child(&author(&row.from));
         }

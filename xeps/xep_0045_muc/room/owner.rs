@@ -11,6 +11,7 @@ use super::affiliation::Wish;
 use super::{Answer, Room, State};
 use crate::xep_0004_data_forms::{Field, FieldKind, Form, FormKind, NS as DATA};
 use crate::xep_0045_muc::affiliation::Affiliation;
+use crate::xep_0045_muc::config::Whois;
 use crate::xep_0045_muc::effect::{Change, Effect};
 use crate::xep_0045_muc::{OWNER, config_form};
 
@@ -36,12 +37,20 @@ const LISTS: [List; 2] = [
 ];
 
 impl Room {
-    /// A request with a `<query/>` of muc#owner, from a full JID in the room or not.
+    /// A request with a `<query/>` of muc#owner, from a full JID in the room or not. `newest` is the
+    /// newest row of the log.
     ///
     /// # Errors
     /// `forbidden` but for owners, `not-acceptable` for what the room cannot be; nothing has changed
     /// then.
-    pub fn owner(&mut self, from: &Jid, verb: Verb, query: &Element, now: Timestamp) -> Answer {
+    pub fn owner(
+        &mut self,
+        from: &Jid,
+        verb: Verb,
+        query: &Element,
+        now: Timestamp,
+        newest: i64,
+    ) -> Answer {
         let affiliation = self.members.affiliation(from.bare());
         self.check_open(affiliation)?;
         if affiliation != Affiliation::Owner {
@@ -61,7 +70,7 @@ impl Room {
             // §10.1.3: nothing comes of a room that its creator does not want.
             FormKind::Cancel if self.is_locked() => self.destroyed(None, ""),
             FormKind::Cancel => Vec::new(),
-            FormKind::Submit => self.configure(from, &form, now)?,
+            FormKind::Submit => self.configure(from, &form, now, newest)?,
             FormKind::Form | FormKind::Result => return Err(StanzaError::bad_request()),
         };
         Ok((None, effects))
@@ -82,8 +91,13 @@ impl Room {
         from: &Jid,
         form: &Form,
         now: Timestamp,
+        newest: i64,
     ) -> Result<Vec<Effect>, StanzaError> {
-        let config = config_form::apply(&self.config, form, self.limits.max_members)?;
+        let mut config = config_form::apply(&self.config, form, self.limits.max_members)?;
+        if config.whois == Whois::Anyone && self.config.whois == Whois::Moderators {
+            // Before a room is configured its creator is alone.
+            config.anonymous_until = if self.is_locked() { 0 } else { newest };
+        }
         let wishes = self.wishes_of_form(form, config.is_members_only)?;
         self.check_wishes(from, &wishes)?;
         if config.max_members < self.config.max_members

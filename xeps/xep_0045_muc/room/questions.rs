@@ -161,10 +161,15 @@ impl Room {
         }
     }
 
-    /// Whether a session may see the real JIDs of others (§4.2).
+    /// The last row of the log whose author a session may not know by its real JID (§4.2); 0: it may
+    /// know all, `i64::MAX`: none. What was said in a semi-anonymous room stays as it was said.
     #[must_use]
-    pub fn shows_jids_to(&self, session: &Jid) -> bool {
-        self.config.whois == Whois::Anyone || self.role_of(session) == Role::Moderator
+    pub fn anonymous_until(&self, session: &Jid) -> i64 {
+        match self.config.whois {
+            _ if self.role_of(session) == Role::Moderator => 0,
+            Whois::Anyone => self.config.anonymous_until,
+            Whois::Moderators => i64::MAX,
+        }
     }
 
     /// The nickname that is reserved for a user (§7.12).

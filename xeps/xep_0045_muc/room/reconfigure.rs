@@ -128,6 +128,7 @@ fn codes_of_change(before: &Config, after: &Config) -> Vec<u16> {
     let mut rest = before.clone();
     rest.is_archived = after.is_archived;
     rest.whois = after.whois;
+    rest.anonymous_until = after.anonymous_until;
     if rest != *after {
         codes.push(104);
     }

@@ -75,10 +75,11 @@ fn asked(
     }
     let now = exchange.now();
     let mut inner = live.lock();
+    let newest = inner.newest();
     let room = &mut inner.room;
     let (answer, effects) = match &*payload.ns() {
         ADMIN => room.admin(from, verb, payload, now)?,
-        OWNER => room.owner(from, verb, payload, now)?,
+        OWNER => room.owner(from, verb, payload, now, newest)?,
         register_form::NS => room.register(from, verb, payload, now)?,
         vcard::NS => room.vcard(from, verb, payload, now)?,
         moderation::NS | moderation::FASTEN => room.moderate(from, payload, target, now)?,

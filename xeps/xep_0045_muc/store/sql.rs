@@ -4,7 +4,7 @@
 pub(super) const ROOM: &str = "SELECT id, title, description, lang, persistent, public, \
     members_only, moderated, password, whois, private_messages, change_subject, invite, \
     request_voice, register, member_list_from, presence_from, archived, history, max_members, \
-    subject, subject_nick, subject_at, version FROM muc_room WHERE local = ?1";
+    anonymous_until, subject, subject_nick, subject_at, version FROM muc_room WHERE local = ?1";
 /// ?1 room.
 pub(super) const AVATAR: &str = "SELECT vcard FROM muc_avatar WHERE room = ?1";
 /// ?1 room.
@@ -15,8 +15,8 @@ pub(super) const MEMBERS: &str = "SELECT jid, affiliation, nick, reason, version
 pub(super) const CONFIGURE: &str = "INSERT INTO muc_room (id, local, title, description, lang, \
     persistent, public, members_only, moderated, password, whois, private_messages, \
     change_subject, invite, request_voice, register, member_list_from, presence_from, archived, \
-    history, max_members) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, \
-    ?15, ?16, ?17, ?18, ?19, ?20, ?21) ON CONFLICT (id) DO UPDATE SET title = excluded.title, \
+    history, max_members, anonymous_until) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, \
+    ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22) ON CONFLICT (id) DO UPDATE SET title = excluded.title, \
     description = excluded.description, lang = excluded.lang, persistent = excluded.persistent, \
     public = excluded.public, members_only = excluded.members_only, \
     moderated = excluded.moderated, password = excluded.password, whois = excluded.whois, \
@@ -24,7 +24,8 @@ pub(super) const CONFIGURE: &str = "INSERT INTO muc_room (id, local, title, desc
     invite = excluded.invite, request_voice = excluded.request_voice, \
     register = excluded.register, member_list_from = excluded.member_list_from, \
     presence_from = excluded.presence_from, archived = excluded.archived, \
-    history = excluded.history, max_members = excluded.max_members";
+    history = excluded.history, max_members = excluded.max_members, \
+    anonymous_until = excluded.anonymous_until";
 /// ?1 room, ?2 text, ?3 nickname, ?4 when.
 pub(super) const SET_SUBJECT: &str =
     "UPDATE muc_room SET subject = ?2, subject_nick = ?3, subject_at = ?4 WHERE id = ?1";

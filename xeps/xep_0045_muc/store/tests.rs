@@ -81,6 +81,7 @@ async fn a_room_is_read_as_it_was_written() {
         is_moderated: true,
         password: "cauldronburn".into(),
         whois: Whois::Anyone,
+        anonymous_until: 1 << 60,
         private_messages: PrivateMessages::Nobody,
         may_change_subject: true,
         may_invite: false,

@@ -53,13 +53,43 @@ fn changes_of_the_configuration_are_told() {
     assert!(world.effects.is_empty());
 }
 
+/// §4.2: who spoke in a semi-anonymous room stays unknown to whom it was.
+#[test]
+fn a_room_that_becomes_non_anonymous_does_not_tell_who_spoke_before() {
+    let mut world = court();
+    let until = |world: &World, session| world.room.anonymous_until(&jid(session));
+    for (newest, whois, stranger) in [
+        (7, "moderators", i64::MAX),
+        (8, "anyone", 8),
+        (9, "anyone", 8),
+        (10, "moderators", i64::MAX),
+        (11, "anyone", 11),
+    ] {
+        world.newest = newest;
+        world
+            .configure("owner@x/1", &[("whois", whois)])
+            .expect("configures");
+        assert_eq!(until(&world, "n@x/1"), stranger);
+        assert_eq!(until(&world, "stranger@x/1"), stranger);
+        assert_eq!(until(&world, "owner@x/1"), 0);
+    }
+    world.restart();
+    assert_eq!(until(&world, "n@x/1"), 11);
+    let mut world = World::locked(Limits::default());
+    world.newest = 7;
+    world
+        .configure("owner@x/1", &[("whois", "anyone")])
+        .expect("creates");
+    assert_eq!(until(&world, "stranger@x/1"), 0);
+}
+
 #[test]
 fn configuring_is_for_owners() {
     let mut world = court();
     let query = element(&format!("<query xmlns='{OWNER}'/>"));
     let got = world
         .room
-        .owner(&jid("ad@x/1"), Verb::Get, &query, Timestamp(0));
+        .owner(&jid("ad@x/1"), Verb::Get, &query, Timestamp(0), 0);
     assert_eq!(condition(got), "forbidden");
     assert_eq!(
         condition(world.configure("ad@x/1", &[("roomname", "x")])),
@@ -68,7 +98,7 @@ fn configuring_is_for_owners() {
     assert_eq!(condition(world.owner("ad@x/1", "<destroy/>")), "forbidden");
     let got = world
         .room
-        .owner(&jid("owner@x/9"), Verb::Get, &query, Timestamp(0));
+        .owner(&jid("owner@x/9"), Verb::Get, &query, Timestamp(0), 0);
     let form = got.expect("a form").0.expect("a form");
     assert!(form.has_child("x", "jabber:x:data"));
     for wrong in [
@@ -194,7 +224,7 @@ fn the_form_shows_owners_and_admins() {
         let got = world
             .room
             .clone()
-            .owner(&jid("owner@x/1"), Verb::Get, &query, Timestamp(0));
+            .owner(&jid("owner@x/1"), Verb::Get, &query, Timestamp(0), 0);
         let query = got.expect("a form").0.expect("a form");
         Form::parse(query.get_child("x", DATA).expect("a form")).expect("a form")
     };

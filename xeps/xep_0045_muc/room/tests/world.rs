@@ -84,6 +84,8 @@ pub(super) struct World {
     pub(super) room: Room,
     pub(super) limits: Limits,
     pub(super) now: i64,
+    /// The newest row of the log.
+    pub(super) newest: i64,
     pub(super) stored: Stored,
     /// What each session in the room believes.
     pub(super) views: BTreeMap<Jid, BTreeMap<String, Seen>>,
@@ -135,6 +137,7 @@ impl World {
             room,
             limits,
             now: 1_000_000,
+            newest: 0,
             stored,
             views: BTreeMap::new(),
             got: Vec::new(),
@@ -229,7 +232,8 @@ impl World {
 
     pub(super) fn owner(&mut self, from: &str, inside: &str) -> Done {
         let query = element(&format!("<query xmlns='{OWNER}'>{inside}</query>"));
-        let answer = self.room.owner(&jid(from), Verb::Set, &query, self.at());
+        let (now, newest) = (self.at(), self.newest);
+        let answer = self.room.owner(&jid(from), Verb::Set, &query, now, newest);
         self.answer(answer).map(|answer| assert!(answer.is_none()))
     }
 
@@ -284,6 +288,7 @@ impl World {
                 }
                 Effect::Publish(published) => {
                     assert!(published.stanza.to().is_none());
+                    self.newest += 1;
                     let sessions: Vec<Jid> = self.room.all_sessions().cloned().collect();
                     for session in sessions {
                         self.hand(&session, published.stanza.to_element());

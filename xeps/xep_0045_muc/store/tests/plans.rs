@@ -97,11 +97,12 @@ async fn the_start_passes_by_rooms_that_nobody_is_in() {
     create(&database, A, "first", Config::instant(256)).await;
     let copies = "INSERT INTO muc_room (id, local, title, description, lang, persistent, public, \
         members_only, moderated, password, whois, private_messages, change_subject, invite, \
-        request_voice, register, member_list_from, presence_from, archived, history, max_members) \
-        WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < ?1) \
+        request_voice, register, member_list_from, presence_from, archived, history, max_members, \
+        anonymous_until) WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number \
+        WHERE n < ?1) \
         SELECT id + n, 'room' || n, title, description, lang, persistent, public, members_only, \
         moderated, password, whois, private_messages, change_subject, invite, request_voice, \
-        register, member_list_from, presence_from, archived, history, max_members \
+        register, member_list_from, presence_from, archived, history, max_members, anonymous_until \
         FROM muc_room, number";
     let copies = Statement::new(copies, vec![Value::Int(100_000)]);
     database.batch(vec![copies]).await.unwrap();
