@@ -138,7 +138,12 @@ impl Archive {
 
 /// §4. The results are queued for the session before the answer is.
 async fn search(exchange: &Exchange, archive: &Archive, query: &Query) -> Answered {
-    let wish = Wish::of(&query.payload)?;
+    let mut wish = Wish::of(&query.payload)?;
+    let of_another = |with: &Jid| with.bare() != query.from.bare();
+    if wish.with.as_ref().is_some_and(of_another) {
+        // §4.1.1: who may not know the author of a message does not find it by that.
+        wish.begin_after(archive.anonymous_until);
+    }
     let (mailbox, account) = (&exchange.mailbox, archive.owner);
     let named = wish.named();
     let known = mailbox.archive_rows(account, &named).await?;

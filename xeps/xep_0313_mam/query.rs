@@ -160,7 +160,8 @@ impl Wish {
         Ok(())
     }
 
-    fn begin_after(&mut self, id: i64) {
+    /// Only rows above this one.
+    pub(super) fn begin_after(&mut self, id: i64) {
         self.after = self.after.max(id);
     }
 
