@@ -154,7 +154,10 @@ impl Room {
         if before.affiliation == wish.to {
             return effects;
         }
-        self.forget_voice(wish.user.as_str());
+        // What a moderator decided is not undone by registering, or by ending that.
+        if wish.user.as_str() != from.bare() {
+            self.forget_voice(wish.user.as_str());
+        }
         let actor = self.occupants.of_session(from);
         let actor = actor.map_or_else(String::new, |i| self.occupants.get(i).nick.to_string());
         let how = Removal {

@@ -11,14 +11,15 @@ use super::limits::too_busy;
 use super::occupants::Occupant;
 use super::reflect::own_message;
 use super::{Answer, Room};
-use crate::xep_0045_muc::affiliation::Affiliation;
+use crate::xep_0045_muc::affiliation::{Affiliation, Role};
 use crate::xep_0045_muc::effect::{Change, Effect};
 use crate::xep_0045_muc::register_form::{self, Wish as Registration};
 
 impl Room {
     /// A request with a `<query/>` of jabber:iq:register, from a full JID in the room or not: a user
-    /// reserves a nickname and becomes a member, or ends that. In a members-only room a stranger is
-    /// told that the request was received, and an admin decides.
+    /// reserves a nickname and becomes a member, or ends that. In a members-only room, and in a
+    /// moderated one without voice, a stranger is told that the request was received, and an admin
+    /// decides.
     ///
     /// # Errors
     /// Those of §7.10.
@@ -54,7 +55,10 @@ impl Room {
         let mut wish = Wish::new(from.to_bare(), affiliation.max(Affiliation::Member));
         wish.nick = Some(nick.into_owned());
         self.check_members(&self.after(std::slice::from_ref(&wish)))?;
-        if self.config.is_members_only && !affiliation.is_member() {
+        let role = self.role_of_user(from.bare());
+        let is_silent = role.max(self.usual_role(from.bare())) < Role::Participant;
+        let is_closed = self.config.is_members_only || (self.config.is_moderated && is_silent);
+        if is_closed && !affiliation.is_member() {
             return self.ask_admins(&wish, now);
         }
         Ok(self.change_affiliations(from, &[wish], now))

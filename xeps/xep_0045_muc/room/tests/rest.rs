@@ -78,6 +78,57 @@ fn a_user_registers_and_ends_that() {
     world.check_views();
 }
 
+/// §5.1, §8.4: nobody undoes by registering what a moderator decided.
+#[test]
+fn who_has_no_voice_gets_none_by_registering() {
+    let mut world = court();
+    world
+        .role("owner@x/1", "n", "visitor")
+        .expect("takes voice");
+    let role = |world: &World| world.room.role_of(&jid("n@x/1")).as_str();
+    let says = "<message type='groupchat'><body>hi</body></message>";
+    for inside in [form("N"), "<remove/>".to_owned(), form("N")] {
+        register(&mut world, "n@x/1", Verb::Set, &inside).expect("is free to");
+        assert_eq!(role(&world), "visitor");
+        assert_eq!(condition(world.message("n@x/1", None, says)), "forbidden");
+    }
+    assert_eq!(world.room.affiliation(&jid("n@x")).as_str(), "member");
+    world.exit("n@x/1").expect("leaves");
+    world.join("n@x/1", "N").expect("comes back");
+    assert_eq!(role(&world), "visitor");
+    world.check_views();
+    // What an admin decides begins anew.
+    world.affiliate("ad@x/1", "n@x", "none").expect("decides");
+    assert_eq!(role(&world), "participant");
+}
+
+/// §5.1.2: in a moderated room voice is given, not taken; who has it registers as anywhere.
+#[test]
+fn a_visitor_of_a_moderated_room_waits_to_be_a_member() {
+    let mut world = court();
+    world
+        .configure("owner@x/1", &[("moderatedroom", "1")])
+        .expect("configures");
+    world.role("owner@x/1", "n2", "participant").expect("gives");
+    world.clear();
+    for (session, nick) in [("n@x/1", "N"), ("outside@x/1", "Outside")] {
+        register(&mut world, session, Verb::Set, &form(nick)).expect("is received");
+        let asked: Vec<String> = world.messages().into_iter().map(|got| got.to).collect();
+        assert_eq!(asked, ["owner@x/1", "ad@x/1", "ad2@x/1"]);
+        assert_eq!(world.room.affiliation(&jid(session)).as_str(), "none");
+    }
+    assert_eq!(world.room.role_of(&jid("n@x/1")).as_str(), "visitor");
+    register(&mut world, "n2@x/1", Verb::Set, &form("N2")).expect("registers");
+    assert_eq!(world.room.affiliation(&jid("n2@x")).as_str(), "member");
+    let allows = approval("n@x", "N", "1");
+    world.message("ad@x/1", None, &allows).expect("approves");
+    assert_eq!(world.room.role_of(&jid("n@x/1")).as_str(), "participant");
+    // A member changes its nickname without being approved again.
+    register(&mut world, "n@x/1", Verb::Set, &form("N3")).expect("registers");
+    assert_eq!(world.room.reserved_nick(&jid("n@x")), Some("N3"));
+    world.check_views();
+}
+
 /// The answer of an admin (§9.9).
 fn approval(user: &str, nick: &str, allow: &str) -> String {
     format!(
