@@ -273,8 +273,12 @@ impl<'a> Delivery<'a> {
         kept: Kept,
     ) -> bool {
         let mut handed = false;
-        for session in sessions {
-            handed |= self.hand(session, stanza, received, origin, kept);
+        if kept.queue {
+            handed = self.hand_kept(sessions, stanza, received, origin);
+        } else {
+            for session in sessions {
+                handed |= session.outbox.push(stanza) == Push::Queued;
+            }
         }
         if handed {
             self.copy_received(sessions, stanza, None);
@@ -285,11 +289,8 @@ impl<'a> Delivery<'a> {
     /// Hands what is in custody already, whatever its type, to every session that takes messages
     /// to the bare JID. False: to none.
     fn hand_kept_to_available(&mut self, stanza: &Stanza, received: Timestamp) -> bool {
-        let mut handed = false;
-        for session in self.takers(|_| true) {
-            handed |= self.hand_kept(&session, stanza, received, None);
-        }
-        handed
+        let takers = self.takers(|_| true);
+        self.hand_kept(&takers, stanza, received, None)
     }
 
     /// The sessions that take messages to the bare JID and pass the test; nearly always one.
@@ -301,25 +302,45 @@ impl<'a> Delivery<'a> {
             .collect()
     }
 
-    /// Hands a message to one session. False: the session is gone.
-    fn hand(
+    /// Hands a message to sessions and keeps it in memory until their clients have taken it. Those
+    /// that are being given the mailbox get it from there, for it must not overtake what is there
+    /// still: it is stored once for all of them. False: all of them are gone.
+    fn hand_kept(
         &mut self,
-        session: &Arc<Session>,
+        sessions: &[Arc<Session>],
         stanza: &Stanza,
         received: Timestamp,
         origin: Option<Sender<'_>>,
-        kept: Kept,
     ) -> bool {
-        if kept.queue {
-            self.hand_kept(session, stanza, received, origin)
-        } else {
-            session.outbox.push(stanza) == Push::Queued
+        let (mut handed, mut later) = (false, Vec::new());
+        for session in sessions {
+            let bound = self.state.bound(session.reference);
+            if bound.is_some_and(|bound| bound.position.is_draining()) {
+                later.push(session.reference);
+            } else {
+                handed |= self.hand_live(session, stanza, received, origin);
+            }
         }
+        if later.is_empty() {
+            return handed;
+        }
+        match self.store_alone(stanza, received, origin.map(Sender::hold)) {
+            // Somebody has it.
+            Receipt::Bounced(_) if handed => {}
+            Receipt::Bounced(error) => self.refuse(stanza, origin, &error),
+            Receipt::Storing { row, .. } => {
+                for reference in later {
+                    if let Some(bound) = self.state.bound(reference) {
+                        bound.reposition(|position| position.hand(row, false));
+                    }
+                }
+            }
+            Receipt::Settled => {}
+        }
+        true
     }
 
-    /// Hands a message to one session and keeps it in memory until the client has taken it. False:
-    /// the session is gone.
-    fn hand_kept(
+    fn hand_live(
         &mut self,
         session: &Arc<Session>,
         stanza: &Stanza,
@@ -327,23 +348,6 @@ impl<'a> Delivery<'a> {
         origin: Option<Sender<'_>>,
     ) -> bool {
         let waiter = origin.map(Sender::hold);
-        let draining = self
-            .state
-            .bound(session.reference)
-            .is_some_and(|bound| bound.position.is_draining());
-        if draining {
-            // It must not overtake what is still in the mailbox.
-            match self.store_alone(stanza, received, waiter) {
-                Receipt::Bounced(error) => self.refuse(stanza, origin, &error),
-                Receipt::Storing { row, .. } => {
-                    if let Some(bound) = self.state.bound(session.reference) {
-                        bound.reposition(|position| position.hand(row, false));
-                    }
-                }
-                Receipt::Settled => {}
-            }
-            return true;
-        }
         let held = Held::Live {
             received,
             arrivals: self.state.arrivals,

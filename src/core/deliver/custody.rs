@@ -177,9 +177,8 @@ impl Delivery<'_> {
         }
         let came_later = |bound: &Bound| bound.takes_since.is_none_or(|since| since > arrivals);
         let mut kept = !self.takers(|bound| !came_later(bound)).is_empty();
-        for later in self.takers(came_later) {
-            kept |= self.hand_kept(&later, stanza, received, None);
-        }
+        let later = self.takers(came_later);
+        kept |= self.hand_kept(&later, stanza, received, None);
         kept
     }
 }

@@ -299,3 +299,50 @@ async fn a_client_that_comes_again_is_given_what_it_did_not_take() {
     assert_eq!(world.waiting("juliet").await, ["1"]);
     assert!(again.is_draining());
 }
+
+/// Without the archive: sessions that sleep read the mailbox when they wake, and one row is enough for
+/// all of them.
+#[tokio::test]
+async fn what_several_sessions_sleep_through_is_stored_once() {
+    let world = World::new().await;
+    for resource in ["balcony", "chamber"] {
+        let session = world.online("juliet", resource).await;
+        world
+            .exchange
+            .enable_management(&session, true, None)
+            .unwrap();
+        session.outbox.push_enabled(Bytes::new());
+        world.exchange.leave(&session);
+    }
+    let message = message("juliet@localhost", "1");
+    let receipt = world.send("juliet@localhost", &message).await;
+    assert!(matches!(receipt, Receipt::Settled), "{receipt:?}");
+    assert_eq!(world.waiting("juliet").await, ["1"]);
+}
+
+/// Nothing that somebody has is refused because another session could not be given it.
+#[tokio::test]
+async fn what_one_session_has_is_not_refused_for_another() {
+    let world = World::new().await;
+    let mut settings = waxwing_core::Settings::clone(&world.exchange.settings.load());
+    settings.mailbox_messages = 0;
+    world.exchange.settings.store(Arc::new(settings));
+    let romeo = world.online("romeo", "orchard").await;
+    let asleep = world.online("juliet", "balcony").await;
+    world
+        .exchange
+        .enable_management(&asleep, true, None)
+        .unwrap();
+    asleep.outbox.push_enabled(Bytes::new());
+    world.exchange.leave(&asleep);
+    let awake = world.online("juliet", "chamber").await;
+    drop((ids(&awake), ids(&romeo)));
+    let message = message("juliet@localhost", "1");
+    let receipt = world.send("juliet@localhost", &message).await;
+    assert!(matches!(receipt, Receipt::Settled), "{receipt:?}");
+    assert_eq!(ids(&awake), ["1"]);
+    assert!(
+        ids(&romeo).is_empty(),
+        "its sender is told that it was not taken"
+    );
+}
