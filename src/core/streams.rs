@@ -251,9 +251,13 @@ impl Exchange {
             return Err(NotResumed::unknown(None));
         }
         let resumed = Unserved::new(self, Arc::clone(&session));
-        // What was read of the former connection is answered for before the client sends it again;
-        // only what an anonymous user has not taken may be open for longer.
-        drop(tokio::time::timeout(PATIENCE, session.all_settled()).await);
+        // What was read of the former connection is answered for before the client sends it again:
+        // else it would count twice, and not be recognised.
+        let settled = tokio::time::timeout(PATIENCE, session.all_settled()).await;
+        if settled.is_err() {
+            session.outbox.drain_queue();
+            return Err(NotResumed::unknown(None));
+        }
         let is_bound = session.account.lock().bound(session.reference).is_some();
         if !is_bound || session.outbox.is_detached() {
             return Err(NotResumed::unknown(session.last_handled()));
