@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use waxwing_core::drain::Page;
 use waxwing_core::exchange;
 use waxwing_core::outbox::{Close, Wake};
 use waxwing_core::session::Session;
@@ -21,6 +20,7 @@ use super::reader::{Reader, Rest, stream_error};
 use super::{Shared, close};
 use crate::throttle::Bucket;
 
+mod draining;
 mod liveness;
 mod management;
 
@@ -239,6 +239,9 @@ impl Connection {
                 now = self.now();
             }
         }
+        if self.session.is_draining() {
+            Box::pin(self.drain()).await?;
+        }
         let wait = self.pace(chunk.len());
         if !wait.is_zero() {
             Box::pin(self.wait(wait)).await?;
@@ -278,52 +281,6 @@ impl Connection {
         // If it was the answer to a ping, what the client was given since is asked for anew.
         self.ask_what_was_taken();
         Ok(())
-    }
-
-    /// Empties the mailbox into the session before anything else is read: what a client asks
-    /// after its initial presence is answered after its waiting messages.
-    async fn drain(&mut self) -> Result<(), Ending> {
-        loop {
-            match self.shared.exchange.drain_page(&self.session).await {
-                Ok(Page::More) => self.relieve(0).await?,
-                Ok(Page::Done) => return Ok(()),
-                Err(error) => {
-                    tracing::error!(%error, "a mailbox could not be read");
-                    return Err(StreamError::new(StreamCondition::InternalServerError).into());
-                }
-            }
-        }
-    }
-
-    /// Writes until no more than `bytes` wait.
-    async fn relieve(&mut self, bytes: usize) -> Result<(), Ending> {
-        while self.session.outbox.queued_bytes() > bytes {
-            let event = poll_fn(|cx| {
-                // Nothing is read meanwhile, so that nobody can say that the client is active again:
-                // what it would be spared goes as well.
-                self.session.outbox.hurry();
-                match self.poll_outbox(cx)? {
-                    Poll::Ready(event) => Poll::Ready(Ok(Some(event))),
-                    Poll::Pending if self.session.outbox.queued_bytes() <= bytes => {
-                        Poll::Ready(Ok(None))
-                    }
-                    Poll::Pending => Poll::Pending,
-                }
-            });
-            let event = event.await;
-            self.while_not_reading(event)?;
-        }
-        Ok(())
-    }
-
-    /// What comes up while nothing is read.
-    fn while_not_reading(&mut self, event: io::Result<Option<Event>>) -> Result<(), Ending> {
-        match event? {
-            Some(Event::Close(how)) => Err(Ending::Close(how)),
-            Some(Event::Replaced) => Err(Ending::Replaced),
-            Some(Event::Tick) => self.tick_while_not_reading(),
-            _ => Ok(()),
-        }
     }
 
     /// How long to wait after so many bytes: a client that is slowed down to its rate is read later,

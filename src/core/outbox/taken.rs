@@ -15,6 +15,8 @@ use crate::deliver::is_same;
 const PROBE_NOW_MESSAGES: usize = 64;
 /// The same with stream management: the answer to `<r/>` is a packet that costs as much as a message.
 const REQUEST_NOW_MESSAGES: usize = 16;
+/// Untaken stanzas from which no more of the mailbox is given.
+const LADEN: usize = 4096;
 /// Bytes of such messages.
 const PROBE_NOW_BYTES: usize = 64 * 1024;
 
@@ -153,6 +155,11 @@ impl Outbox {
         let count = inner.acknowledge(h)?;
         inner.probe = None;
         Ok(Taken::of(&mut inner, count))
+    }
+
+    /// Whether so much was given and not shown to be taken that the rest of the mailbox can wait.
+    pub fn is_laden(&self) -> bool {
+        self.inner.lock().untaken.len() >= LADEN
     }
 
     /// Whether a probe is on its way.
