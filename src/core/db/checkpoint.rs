@@ -98,7 +98,7 @@ pub(super) fn committed(writer: &Connection, shared: &Shared, bytes: usize) {
     }
 }
 
-/// The thread; ends when the writer has ended, and leaves an empty log.
+/// The thread; ends when the writer has ended, and leaves an empty log if nothing failed.
 pub(super) fn run(connection: &Connection, shared: &Arc<Shared>) {
     let checkpoints = &shared.checkpoints;
     let mut seen = 0;
@@ -122,9 +122,7 @@ pub(super) fn run(connection: &Connection, shared: &Arc<Shared>) {
             std::thread::park_timeout(IDLE);
         }
     }
-    if shared.failure().is_none() {
-        empty(connection, shared);
-    }
+    empty(connection, shared);
 }
 
 fn empty(connection: &Connection, shared: &Shared) -> bool {
@@ -134,6 +132,11 @@ fn empty(connection: &Connection, shared: &Shared) -> bool {
 }
 
 fn checkpoint(connection: &Connection, shared: &Shared, mode: Mode) -> Option<Log> {
+    // After a failed fsync of the database file the next one may succeed although pages are gone;
+    // the log must not be started anew on top of that.
+    if shared.failure().is_some() {
+        return None;
+    }
     let sql = match mode {
         Mode::Noop => "PRAGMA wal_checkpoint(NOOP)",
         Mode::Passive => "PRAGMA wal_checkpoint(PASSIVE)",
@@ -153,8 +156,6 @@ fn checkpoint(connection: &Connection, shared: &Shared, mode: Mode) -> Option<Lo
         }
         Err(error) => {
             match Fault::of(&error) {
-                // After a failed fsync of the database file the next one may succeed although
-                // pages are gone; the log must not be started anew on top of that.
                 Fault::Fatal(cause) => drop(shared.fail(&cause)),
                 // The log keeps every commit; the next call tries again.
                 _ => tracing::warn!(%error, "the log was not copied into the database file"),

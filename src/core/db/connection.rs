@@ -85,6 +85,9 @@ fn set_up(connection: &Connection) -> rusqlite::Result<()> {
     // A plan must not depend on the parameters: SQLite would prepare some statements anew each time
     // they are bound.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    // The last connection that closes would copy the log into the file and delete it, after a failed
+    // fsync too, when pages that were copied may be gone. An orderly end empties the log by itself.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.set_prepared_statement_cache_capacity(PREPARED);
     Ok(())
 }

@@ -70,6 +70,43 @@ async fn a_batch_that_does_not_fit_takes_no_other_with_it() {
     database.close().await;
 }
 
+fn log_length(directory: &TempDir) -> u64 {
+    let log = directory.path().join("test.db-wal");
+    log.metadata().map_or(0, |data| data.len())
+}
+
+#[tokio::test]
+async fn a_failed_database_leaves_its_log_to_the_next_start() {
+    let directory = TempDir::new().unwrap();
+    let database = open(&directory);
+    database.batch(vec![insert(1, "x")]).await.unwrap();
+    database
+        .0
+        .shared
+        .fail("fsync of the database file, says the test");
+    database.close().await;
+    assert!(log_length(&directory) > 0, "the log is gone");
+    let database = open(&directory);
+    assert_eq!(ids(&database).await, [1]);
+    database.close().await;
+}
+
+#[tokio::test]
+async fn an_orderly_end_leaves_an_empty_log() {
+    let directory = TempDir::new().unwrap();
+    let database = open(&directory);
+    database.batch(vec![insert(1, "x")]).await.unwrap();
+    assert!(log_length(&directory) > 0);
+    database.close().await;
+    assert_eq!(log_length(&directory), 0);
+    // The file alone is all of it.
+    let copy = TempDir::new().unwrap();
+    std::fs::copy(path(&directory), path(&copy)).unwrap();
+    let database = open(&copy);
+    assert_eq!(ids(&database).await, [1]);
+    database.close().await;
+}
+
 /// A limit on the size of files makes writes fail in the middle; it needs a process of its own.
 #[test]
 fn a_failing_disk_refuses_all_further_writes() {
