@@ -3,6 +3,7 @@
 //! [`server`] shows how it is put together; [`connection`] is one client.
 
 pub mod admin;
+mod background;
 pub mod cli;
 pub mod commands;
 pub mod config;

@@ -31,16 +31,10 @@ use crate::connection::Shared;
 use crate::logging::Logging;
 use crate::tls::{TlsContext, TlsError};
 use crate::wheel::Wheel;
-use crate::{admin, listener};
+use crate::{admin, background, listener};
 
 /// How long connections may take to end when the server stops.
 const DRAIN: Duration = Duration::from_secs(10);
-/// How often what has waited too long is looked for.
-const EXPIRY_EVERY: Duration = Duration::from_secs(600);
-/// How often accounts that nobody uses leave the memory.
-const EVICTION_EVERY: Duration = Duration::from_secs(60);
-/// How often the certificate is looked at.
-const CERTIFICATE_EVERY: Duration = Duration::from_secs(86_400);
 
 /// Why the server did not start, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -195,7 +189,8 @@ pub async fn serve(
         ));
     }
     drop(alive);
-    let background = tokio::spawn(background(Arc::clone(&shared)));
+    let expiry = tokio::spawn(background::expire(Arc::clone(&shared)));
+    let tending = tokio::spawn(background::tend(Arc::clone(&shared)));
     let wheel = tokio::spawn({
         let shared = Arc::clone(&shared);
         async move { shared.wheel.turn().await }
@@ -209,7 +204,8 @@ pub async fn serve(
     if tokio::time::timeout(DRAIN, ended.recv()).await.is_err() {
         tracing::warn!("some connections did not end in time");
     }
-    background.abort();
+    expiry.abort();
+    tending.abort();
     wheel.abort();
     late.abort();
     admin.abort();
@@ -350,37 +346,6 @@ fn reload(shared: &Shared, loaded: Result<Config, Vec<config::Problem>>, logging
         "loaded the configuration again, {} keys changed",
         changes.len()
     );
-}
-
-async fn background(shared: Arc<Shared>) {
-    let every = |time| tokio::time::interval(time);
-    let mut streams = every(Duration::from_secs(1));
-    let (mut expiry, mut eviction, mut certificate) = (
-        every(EXPIRY_EVERY),
-        every(EVICTION_EVERY),
-        every(CERTIFICATE_EVERY),
-    );
-    loop {
-        tokio::select! {
-            _ = expiry.tick() => match shared.exchange.expire_mailbox().await {
-                Ok(0) => {}
-                Ok(expired) => tracing::info!(expired, "messages have reached their age and were removed"),
-                Err(error) => tracing::error!(%error, "expiry"),
-            },
-            _ = streams.tick() => {
-                shared.exchange.end_streams();
-                shared.exchange.services.tick(&shared.exchange).await;
-            }
-            _ = eviction.tick() => {
-                shared.exchange.registry.evict_idle();
-            }
-            _ = certificate.tick() => {
-                if let Err(error) = shared.tls.reload(&shared.config.load(), SystemTime::now()) {
-                    tracing::error!(%error, "the certificate could not be renewed");
-                }
-            }
-        }
-    }
 }
 
 fn close_sessions(exchange: &Exchange) {
