@@ -168,8 +168,6 @@ pub async fn serve(
     logging: Logging,
 ) -> Result<(), ServerError> {
     let exchange = open(&config).await?;
-    exchange.load_streams().await?;
-    exchange.services.start(&exchange).await?;
     let (stop, stopping) = watch::channel(false);
     let (alive, mut ended) = mpsc::channel(1);
     let listeners = bind(&config)?;
@@ -177,6 +175,10 @@ pub async fn serve(
     let shared = Arc::new(shared(config, exchange, stopping.clone())?);
     // Whoever reads the line may send a signal at once.
     let signals = Signals::listen()?;
+    // These use up what the last orderly stop wrote down: before them comes all that may fail for a
+    // reason of its own, and behind them whoever is accepted.
+    shared.exchange.load_streams().await?;
+    shared.exchange.services.start(&shared.exchange).await?;
     announce(&listeners)?;
     for (listener, direct_tls) in listeners {
         let (shared, stopping) = (Arc::clone(&shared), stopping.clone());

@@ -46,6 +46,7 @@ fn main() -> ExitCode {
     trials.extend(faults::offline_kill::trials());
     trials.extend(faults::database::trials());
     trials.extend(faults::disk::trials());
+    trials.extend(faults::failed_start::trials());
     trials.extend(faults::slow_reader::trials());
     trials.extend(faults::promise::trials());
     trials.extend(faults::room_kill::trials());

@@ -2,6 +2,7 @@
 
 pub mod database;
 pub mod disk;
+pub mod failed_start;
 pub mod offline_kill;
 pub mod promise;
 pub mod room_kill;
