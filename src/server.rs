@@ -243,14 +243,8 @@ pub fn shared(
 fn bind(config: &Config) -> Result<Vec<(TcpListener, bool)>, ServerError> {
     let plain = config.listen.c2s.iter().map(|address| (*address, false));
     let direct = config.listen.c2s_tls.iter().map(|address| (*address, true));
-    plain
-        .chain(direct)
-        .map(|(address, direct_tls)| {
-            let listener =
-                listener::bind(address).map_err(|error| ServerError::Listen(address, error))?;
-            Ok((listener, direct_tls))
-        })
-        .collect()
+    let all: Vec<_> = plain.chain(direct).collect();
+    listener::bind_all(&all).map_err(|(address, error)| ServerError::Listen(address, error))
 }
 
 /// The one line on standard output that says where the server really listens.

@@ -89,6 +89,8 @@ settings! {
 settings! {
     /// The addresses to accept connections on, each as ADDRESS:PORT. Port 0 takes any free port.
     /// As shipped only this machine can connect; for everybody, write "[::]:5222" and so on.
+    /// That takes IPv4 too, unless an IPv4 address with the same port is listed beside it. Where
+    /// IPv6 is switched off, "[::1]" is passed over if there is another address in its list.
     Listen ["listen"] {
         /// Clients that begin in plaintext and switch to TLS by STARTTLS.
         c2s: Vec<SocketAddr> = loopback(5222), Kind::List(Form::Address), Restart;

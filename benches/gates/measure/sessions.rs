@@ -85,7 +85,7 @@ async fn logins(directory: &Path, life: Life) -> Outcome<(Live, i64)> {
     let (_stop, stopping) = watch::channel(false);
     let (alive, _ended) = mpsc::channel(1);
     let shared = shared(directory, stopping.clone()).await?;
-    let listener = listener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+    let listener = listener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), false)?;
     let address = listener.local_addr()?;
     let direct_tls = life == Life::Tls;
     tokio::spawn(listener::accept(
