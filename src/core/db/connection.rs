@@ -1,5 +1,7 @@
 //! SQLite connections: how they are set up, and how one statement runs on them.
 
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -16,15 +18,17 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Distinct statements kept prepared per connection.
 const PREPARED: usize = 512;
 
-/// The connection that writes. Creates the file where there is none.
+/// Creates the file where there is none, for its owner alone: there are passwords and messages in it.
+/// SQLite makes what it puts beside it alike.
+pub(super) fn create_private(path: &Path) -> io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(0o600);
+    options.open(path).map(drop)
+}
+
+/// The connection that writes.
 pub(super) fn open_writer(path: &Path, options: &Options) -> rusqlite::Result<Connection> {
-    let connection = Connection::open_with_flags(
-        path,
-        OpenFlags::SQLITE_OPEN_READ_WRITE
-            | OpenFlags::SQLITE_OPEN_CREATE
-            | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-    )?;
-    set_up(&connection)?;
+    let connection = open_existing(path)?;
     // FULL makes every commit an fsync of the log. NORMAL would lose commits with the power.
     // Checkpoints have a thread of their own, so that no commit has to wait for one.
     // The cache is small because SQLite looks through all of it in every commit that has divided
@@ -203,7 +207,9 @@ mod tests {
     #[test]
     fn a_statement_is_prepared_once() -> rusqlite::Result<()> {
         let directory = tempfile::TempDir::new().expect("a directory");
-        let writer = open_writer(&directory.path().join("db"), &Options::default())?;
+        let path = directory.path().join("db");
+        create_private(&path).expect("a file");
+        let writer = open_writer(&path, &Options::default())?;
         writer.execute_batch("CREATE TABLE t (a INTEGER, b INTEGER, PRIMARY KEY (a, b))")?;
         let mut statement = writer.prepare_cached(
             "DELETE FROM t WHERE a = ?1 AND b <> ?2

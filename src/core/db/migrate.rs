@@ -11,6 +11,7 @@ use rusqlite::backup::Backup;
 use rusqlite::{Connection, OptionalExtension, Transaction};
 
 use super::OpenError;
+use super::connection::create_private;
 
 /// Backups kept next to the database; older ones are deleted when a new one is made.
 const BACKUPS: usize = 3;
@@ -125,6 +126,7 @@ fn back_up(connection: &Connection, path: &Path) -> Result<(), OpenError> {
         .unwrap_or_default();
     let target = sibling(path, &format!(".backup-{:013}", now.as_millis()));
     let failed = |error| OpenError::of(&target, &error);
+    create_private(&target).map_err(|error| OpenError::of_io(&target, &error))?;
     let mut copy = Connection::open(&target).map_err(failed)?;
     Backup::new(connection, &mut copy)
         .and_then(|backup| backup.run_to_completion(1024, Duration::ZERO, None))

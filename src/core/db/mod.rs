@@ -100,6 +100,7 @@ impl Database {
     ) -> Result<Database, OpenError> {
         let failed = |error| OpenError::of(path, &error);
         let lock = lock::take(path)?;
+        connection::create_private(path).map_err(|error| OpenError::of_io(path, &error))?;
         let mut connection = connection::open_writer(path, options).map_err(failed)?;
         migrate::migrate(&mut connection, path, migrations)?;
         let checkpointer = connection::open_checkpointer(path).map_err(failed)?;

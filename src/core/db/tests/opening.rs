@@ -98,6 +98,24 @@ async fn migrations_keep_what_is_there_and_back_it_up() {
 }
 
 #[tokio::test]
+async fn nobody_else_may_read_any_of_it() {
+    let directory = TempDir::new().unwrap();
+    let open_to_all = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(directory.path(), open_to_all).unwrap();
+    open(&directory).close().await;
+    let database = reopen(&directory, &[NEXT]).unwrap();
+    database.batch(vec![insert(1, "x")]).await.unwrap();
+    let mut seen = backups(&directory);
+    assert_eq!(seen.len(), 1);
+    seen.extend(["test.db", "test.db-wal", "test.db-shm"].map(|name| directory.path().join(name)));
+    for file in seen {
+        let mode = file.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{}", file.display());
+    }
+    database.close().await;
+}
+
+#[tokio::test]
 async fn three_backups_are_kept() {
     let directory = TempDir::new().unwrap();
     let extensions = ["notes", "a", "b", "c", "d", "e"];
