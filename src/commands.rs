@@ -16,7 +16,7 @@ use crate::server;
 pub async fn run(cli: Cli) -> ExitCode {
     let load = {
         let path = cli.config.clone();
-        move || config::load(&path, std::env::vars())
+        move || config::load(&path, std::env::vars_os())
     };
     let config = match load() {
         Ok(config) => config,

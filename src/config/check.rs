@@ -111,6 +111,9 @@ pub(super) fn whole(config: &Config) -> Vec<(&'static str, String)> {
         let text = "is the domain of the server: rooms and accounts need domains of their own";
         problem("muc.domain", text.to_owned());
     }
+    if let Err(text) = domain(&config.groups_domain()) {
+        problem("muc.domain", format!("is empty, and {text}"));
+    }
     if config.auth.mechanisms.is_empty() && !config.auth.anonymous {
         problem(
             "auth.mechanisms",

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -21,7 +22,7 @@ use super::{Config, Form, Key, Kind, Place, Problem, SECTIONS, Section, VARIABLE
 /// order of the file and then of the variables.
 pub fn load(
     path: &Path,
-    env: impl Iterator<Item = (String, String)>,
+    env: impl Iterator<Item = (OsString, OsString)>,
 ) -> Result<Config, Vec<Problem>> {
     match fs::read_to_string(path) {
         Ok(text) => parse(&text, path, env),
@@ -37,7 +38,7 @@ pub fn load(
 pub fn parse(
     text: &str,
     path: &Path,
-    env: impl Iterator<Item = (String, String)>,
+    env: impl Iterator<Item = (OsString, OsString)>,
 ) -> Result<Config, Vec<Problem>> {
     let mut reader = Reader {
         text,
@@ -47,8 +48,18 @@ pub fn parse(
         problems: Vec::new(),
     };
     reader.file();
-    for (name, value) in env.filter(|(name, _)| name.starts_with(VARIABLE_PREFIX)) {
-        reader.variable(&name, &value);
+    for (name, value) in env {
+        let name = name
+            .to_str()
+            .filter(|name| name.starts_with(VARIABLE_PREFIX));
+        match (name, value.to_str()) {
+            (Some(name), Some(value)) => reader.variable(name, value),
+            (Some(name), None) => {
+                let place = Place::Variable(name.to_owned());
+                reader.problem(place, "", "is not UTF-8".to_owned());
+            }
+            (None, _) => {}
+        }
     }
     reader.finish()
 }

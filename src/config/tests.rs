@@ -1,6 +1,8 @@
 //! What is read, what is refused and how that is said.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use proptest::prelude::*;
@@ -14,7 +16,7 @@ fn read(text: &str) -> Result<Config, Vec<String>> {
 fn read_with(text: &str, env: &[(&str, &str)]) -> Result<Config, Vec<String>> {
     let env = env
         .iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        .map(|(name, value)| ((*name).into(), (*value).into()));
     parse(text, Path::new("config.toml"), env)
         .map_err(|problems| problems.iter().map(ToString::to_string).collect())
 }
@@ -108,6 +110,38 @@ fn wrong_shapes_are_named() {
             "config.toml:4:1: tls: is a table: write [tls] and its keys below",
         ],
     );
+}
+
+/// An address in brackets, and a name to which nothing can be added.
+#[test]
+fn a_domain_that_rooms_cannot_be_below_is_refused() {
+    let long = ["a".repeat(62).as_str(); 4].join(".");
+    for domain in ["[::1]", long.as_str()] {
+        let text = format!("domain = \"{domain}\"\n");
+        let problems = read(&text).unwrap_err();
+        let start = format!("config.toml: muc.domain: is empty, and `groups.{domain}` is not");
+        assert!(
+            problems.len() == 1 && problems[0].starts_with(&start),
+            "{problems:?}"
+        );
+        let config = read(&format!("{text}[muc]\ndomain = \"rooms.example\"\n")).unwrap();
+        assert_eq!(config.settings().domain.as_str(), domain);
+    }
+}
+
+#[test]
+fn variables_need_not_be_text() {
+    let read = |name: &str| {
+        let variable = (name.into(), OsStr::from_bytes(b"\xff").to_owned());
+        let mut name = b"\xff".to_vec();
+        name.extend(VARIABLE_PREFIX.as_bytes());
+        let other = (OsStr::from_bytes(&name).to_owned(), "x".into());
+        parse("", Path::new("config.toml"), [variable, other].into_iter())
+    };
+    assert_eq!(read("PATH").unwrap(), Config::default());
+    let problems = read("WAXWING_DATA").unwrap_err();
+    assert_eq!(problems.len(), 1);
+    assert_eq!(problems[0].to_string(), "WAXWING_DATA: is not UTF-8");
 }
 
 #[test]
