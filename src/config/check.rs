@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use toml::Value;
+use tracing_subscriber::filter::Targets;
 use waxwing_xmpp::Jid;
 
 use super::problem::suggest;
@@ -69,8 +70,8 @@ fn address(text: &str) -> Result<(), String> {
 const LEVELS: &[&str] = &["off", "error", "warn", "info", "debug", "trace"];
 
 fn log_filter(text: &str) -> Result<(), String> {
-    for part in text.split(',') {
-        let level = part.rsplit('=').next().unwrap_or(part).trim();
+    for part in text.split(',').map(str::trim) {
+        let (target, level) = part.rsplit_once('=').unwrap_or(("any", part));
         if !LEVELS.contains(&level) {
             return Err(suggest(
                 &format!("unknown level `{level}`"),
@@ -78,8 +79,21 @@ fn log_filter(text: &str) -> Result<(), String> {
                 LEVELS.iter().copied(),
             ));
         }
+        let is_odd = |c: char| c == '=' || c.is_whitespace();
+        if target.is_empty() || target.contains(is_odd) || part.parse::<Targets>().is_err() {
+            return Err(format!(
+                "`{part}` is neither a level nor a part of the program with its level, such as \
+                 waxwing=debug"
+            ));
+        }
     }
     Ok(())
+}
+
+/// The filter as it is used: blanks would be taken for a part of the names.
+fn without_blanks(filter: &str) -> String {
+    let parts: Vec<_> = filter.split(',').map(str::trim).collect();
+    parts.join(",")
 }
 
 /// RFC 3986 §3.1: a scheme is a letter, then letters, digits, `+`, `-` and `.`.
@@ -185,8 +199,9 @@ fn limits(config: &Config, problem: &mut impl FnMut(&'static str, String)) {
     }
 }
 
-/// Brings addresses into their normal form. They have been checked.
+/// Brings addresses and the filter of the log into their normal form. They have been checked.
 pub(super) fn normalise(config: &mut Config) {
+    config.log.level = without_blanks(&config.log.level);
     if let Ok(normal) = domain(&config.domain) {
         config.domain = normal;
     }

@@ -112,6 +112,24 @@ fn wrong_shapes_are_named() {
     );
 }
 
+#[test]
+fn a_filter_of_the_log_means_what_it_says() {
+    let level = |level: &str| {
+        let read = read(&format!("[log]\nlevel = \"{level}\"\n"));
+        read.map(|config| config.log.level)
+    };
+    let as_used = level(" info , waxwing=debug,waxwing::tls=off ").unwrap();
+    assert_eq!(as_used, "info,waxwing=debug,waxwing::tls=off");
+    for wrong in ["a=b=info", "=info", "a b=info", "waxwing =info"] {
+        let problems = level(wrong).unwrap_err();
+        assert!(problems[0].contains("neither a level"), "{problems:?}");
+    }
+    for wrong in ["info,", "", "waxwing= info", "INFO", "waxwing"] {
+        let problems = level(wrong).unwrap_err();
+        assert!(problems[0].contains("unknown level"), "{problems:?}");
+    }
+}
+
 /// An address in brackets, and a name to which nothing can be added.
 #[test]
 fn a_domain_that_rooms_cannot_be_below_is_refused() {
