@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::time::{MissedTickBehavior, interval};
+use waxwing_core::expiry::Expiry;
 
 use crate::connection::Shared;
 
@@ -17,11 +18,12 @@ const CERTIFICATE_EVERY: Duration = Duration::from_secs(86_400);
 /// Removes what has reached its age. A task of its own: after `retention_days` was lowered there may
 /// be minutes of work.
 pub async fn expire(shared: Arc<Shared>) {
-    let mut expiry = interval(EXPIRY_EVERY);
-    expiry.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut every = interval(EXPIRY_EVERY);
+    every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut expiry = Expiry::default();
     loop {
-        expiry.tick().await;
-        match shared.exchange.expire_mailbox().await {
+        every.tick().await;
+        match expiry.sweep(&shared.exchange).await {
             Ok(0) => {}
             Ok(expired) => {
                 tracing::info!(expired, "messages have reached their age and were removed");

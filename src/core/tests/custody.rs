@@ -4,6 +4,7 @@
 // Helpers of tests fail where they stand.
 #![allow(clippy::unwrap_used)]
 
+mod expiry;
 mod feeds;
 mod world;
 
@@ -13,7 +14,6 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use waxwing_core::binding::{Binding, UserAgent};
 use waxwing_core::exchange::Receipt;
-use waxwing_core::mailbox_store::{Flags, NewRow};
 use waxwing_core::outbox::Close;
 use waxwing_xmpp::{Stanza, StreamError, error::StreamCondition};
 
@@ -187,44 +187,6 @@ async fn what_is_taken_at_once_is_never_stored() {
     assert_eq!(romeo.handled(), 1);
     world.exchange.database.batch(Vec::new()).await.unwrap();
     assert_eq!(world.exchange.mailbox.committed(), before);
-}
-
-/// Expiry goes on piece by piece until nothing old is left; each sender is told of each message.
-#[tokio::test]
-async fn everything_that_waited_too_long_is_returned() {
-    const OLD: usize = 450;
-    let world = World::new().await;
-    let romeo = world.online("romeo", "orchard").await;
-    ids(&romeo);
-    let bare = world.account("juliet").await;
-    let juliet = world.exchange.account(bare.as_str()).await.unwrap();
-    let account = juliet.unwrap().id;
-    let old: Vec<String> = (0..OLD).map(|n| n.to_string()).collect();
-    for id in &old {
-        let row = NewRow {
-            recipient: account,
-            sender_account: 0,
-            from: "romeo@localhost/orchard".to_owned(),
-            to_bare: bare.to_string(),
-            flags: Flags::INCOMING,
-            received_at_ms: 1000,
-            key: 0,
-            stream: 0,
-            number: 0,
-            body: message(bare.as_str(), id).bytes().clone(),
-        };
-        let appended = (world.exchange.mailbox).append(row, |_, stored| stored.unwrap());
-        appended.unwrap();
-    }
-    world
-        .send(bare.as_str(), &message(bare.as_str(), "young"))
-        .await;
-    world.exchange.database.batch(Vec::new()).await.unwrap();
-    assert_eq!(world.exchange.expire_mailbox().await, Ok(OLD));
-    world.exchange.database.batch(Vec::new()).await.unwrap();
-    assert_eq!(ids(&romeo), old);
-    assert_eq!(world.waiting("juliet").await, ["young"]);
-    assert_eq!(world.exchange.expire_mailbox().await, Ok(0));
 }
 
 /// What is given back is not written to the ending stream as well.
