@@ -11,7 +11,7 @@ use crate::account::Account;
 use crate::db::DbError;
 use crate::exchange::{Exchange, Receipt};
 use crate::feed::is_feed;
-use crate::mailbox_store::{Flags, OwnedRow, StoredRow};
+use crate::mailbox_store::{Flags, OwnedRow, StoredRow, id_at};
 use crate::stray;
 
 /// Rows that are looked at in one go, so that expiry never keeps the writer from others.
@@ -53,6 +53,8 @@ impl Expiry {
                 break;
             }
         }
+        let strays = stray::removal_of_expired(id_at(before));
+        exchange.database.batch(vec![strays]).await?;
         Ok(expired)
     }
 

@@ -21,7 +21,16 @@ pub(crate) fn removal(account: i64, row: i64) -> Statement {
     )
 }
 
-/// Those of an account, oldest first. What expired meanwhile is left out, and forgotten.
+/// The statement that forgets those below that id whose rows have expired.
+pub(crate) fn removal_of_expired(below: i64) -> Statement {
+    Statement::new(
+        "DELETE FROM stray WHERE mailbox < ?1
+         AND NOT EXISTS (SELECT 1 FROM message WHERE message.id = stray.mailbox)",
+        [below.into()],
+    )
+}
+
+/// Those of an account, oldest first. Rows that have expired since the last sweep are among them.
 pub(crate) async fn load(database: &Database, account: i64) -> Result<Vec<i64>, DbError> {
     let select = "SELECT mailbox FROM stray WHERE account = ?1 ORDER BY mailbox";
     let rows = database.query(select, vec![account.into()]).await?;

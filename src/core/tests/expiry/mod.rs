@@ -93,3 +93,21 @@ async fn a_row_that_cannot_be_removed_holds_up_no_other() {
     assert!(ids(&romeo).is_empty(), "the sender was told again");
     assert_eq!(world.rows(account).await, 1);
 }
+
+#[tokio::test]
+async fn strays_go_with_their_rows() {
+    let world = World::new().await;
+    old_messages(&world, &numbers(2)).await;
+    write(
+        &world,
+        "INSERT INTO stray (account, mailbox) SELECT 1, id FROM message",
+    )
+    .await;
+    Expiry::default().sweep(&world.exchange).await.unwrap();
+    let strays = "SELECT mailbox FROM stray WHERE mailbox IN (SELECT id FROM message)";
+    let all = "SELECT mailbox FROM stray";
+    for sql in [strays, all] {
+        let left = world.exchange.database.query(sql, Vec::new()).await;
+        assert_eq!(left.unwrap().len(), 1, "{sql}");
+    }
+}
