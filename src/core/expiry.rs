@@ -36,7 +36,7 @@ enum Notice {
 }
 
 impl Expiry {
-    /// Removes what is too old. Returns how many messages. What cannot be removed, or whose sender
+    /// Removes what is too old, with backups of that time. Returns how many messages. What cannot be removed, or whose sender
     /// cannot be told, is left for the next time.
     pub async fn sweep(&mut self, exchange: &Arc<Exchange>) -> Result<usize, DbError> {
         let days = exchange.settings.load().retention_days;
@@ -55,6 +55,7 @@ impl Expiry {
         }
         let strays = stray::removal_of_expired(id_at(before));
         exchange.database.batch(vec![strays]).await?;
+        exchange.database.remove_backups(before).await;
         Ok(expired)
     }
 

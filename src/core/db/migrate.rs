@@ -4,6 +4,7 @@
 //! transaction, after a backup of the database where it already held something.
 
 use std::collections::HashMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -119,47 +120,93 @@ fn apply(
     Ok(())
 }
 
-/// Copies the database to `<path>.backup-<milliseconds since 1970>` and keeps the newest few.
+/// Copies the database to `<path>.backup-<milliseconds since 1970>` and keeps the newest few. Until it
+/// is whole a copy has another name, so that it never takes the place of a good one.
 fn back_up(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
-    let target = sibling(path, &format!(".backup-{:013}", now.as_millis()));
-    let failed = |error| OpenError::of(&target, &error);
-    create_private(&target).map_err(|error| OpenError::of_io(&target, &error))?;
-    let mut copy = Connection::open(&target).map_err(failed)?;
+    let target = backup_of(path, now.as_millis());
+    let part = sibling(path, ".backup.new");
+    let copied = copy(connection, &part).and_then(|()| {
+        std::fs::rename(&part, &target)
+            .and_then(|()| std::fs::File::open(directory(path))?.sync_all())
+            .map_err(|error| OpenError::of_io(&target, &error))
+    });
+    if copied.is_err() {
+        remove(&part);
+    }
+    copied?;
+    tracing::info!(backup = %target.display(), "backed the database up before migrating it");
+    for old in backups(path).into_iter().rev().skip(BACKUPS) {
+        remove(&old);
+    }
+    Ok(())
+}
+
+/// Copies the database to a new file, down to the disk.
+fn copy(connection: &Connection, part: &Path) -> Result<(), OpenError> {
+    let failed = |error| OpenError::of(part, &error);
+    // A crash may have left one.
+    remove(part);
+    create_private(part).map_err(|error| OpenError::of_io(part, &error))?;
+    let mut copy = Connection::open(part).map_err(failed)?;
+    // Of what a crash interrupts nothing is used.
+    copy.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;")
+        .map_err(failed)?;
     Backup::new(connection, &mut copy)
         .and_then(|backup| backup.run_to_completion(1024, Duration::ZERO, None))
         .map_err(failed)?;
     copy.close().map_err(|(_, error)| failed(error))?;
-    let synced = std::fs::File::open(&target).and_then(|file| file.sync_all());
-    synced.map_err(|error| OpenError::of_io(&target, &error))?;
-    tracing::info!(backup = %target.display(), "backed the database up before migrating it");
-    for old in backups(path).into_iter().rev().skip(BACKUPS) {
-        if let Err(error) = std::fs::remove_file(&old) {
-            tracing::warn!(%error, backup = %old.display(), "an old backup stays");
+    let synced = std::fs::File::open(part).and_then(|file| file.sync_all());
+    synced.map_err(|error| OpenError::of_io(part, &error))
+}
+
+fn remove(backup: &Path) {
+    match std::fs::remove_file(backup) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            tracing::warn!(%error, backup = %backup.display(), "an old backup stays");
         }
+        _ => {}
     }
-    Ok(())
+}
+
+/// Removes the backups that were made before that moment, in milliseconds since 1970.
+pub(super) fn remove_backups(path: &Path, before_ms: i64) {
+    let bound = backup_of(path, u128::try_from(before_ms).unwrap_or(0));
+    for old in backups(path).iter().take_while(|backup| **backup < bound) {
+        remove(old);
+    }
+}
+
+fn backup_of(path: &Path, ms: u128) -> PathBuf {
+    sibling(path, &format!(".backup-{ms:013}"))
 }
 
 /// The backups of the database at `path`, oldest first.
 fn backups(path: &Path) -> Vec<PathBuf> {
     let prefix = sibling(path, ".backup-");
     let prefix = prefix.file_name().unwrap_or_default().to_string_lossy();
-    let parent = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
-    let entries = std::fs::read_dir(parent.unwrap_or(Path::new(".")));
-    let mut found: Vec<PathBuf> = entries
+    let is_backup = |name: &str| {
+        let moment = name.strip_prefix(&*prefix);
+        moment.is_some_and(|ms| ms.len() == 13 && ms.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    let mut found: Vec<PathBuf> = std::fs::read_dir(directory(path))
         .into_iter()
         .flatten()
         .flatten()
-        .filter(|entry| entry.file_name().to_string_lossy().starts_with(&*prefix))
-        .map(|entry| entry.path())
+        .map(|entry| entry.file_name())
+        .filter(|name| is_backup(&name.to_string_lossy()))
+        .map(|name| path.with_file_name(name))
         .collect();
     found.sort();
     found
+}
+
+fn directory(path: &Path) -> &Path {
+    let parent = path.parent();
+    let named = parent.filter(|parent| !parent.as_os_str().is_empty());
+    named.unwrap_or(Path::new("."))
 }
 
 /// `path` with `suffix` at its end: `data/waxwing.db` and `.lock` give `data/waxwing.db.lock`.

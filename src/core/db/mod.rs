@@ -226,6 +226,17 @@ impl Database {
         length(&self.0.path) + length(&migrate::sibling(&self.0.path, "-wal"))
     }
 
+    /// Removes the backups that were made before that moment, in milliseconds since 1970: they hold
+    /// what has been removed here since.
+    pub async fn remove_backups(&self, before_ms: i64) {
+        let path = self.0.path.clone();
+        let removed =
+            tokio::task::spawn_blocking(move || migrate::remove_backups(&path, before_ms)).await;
+        if removed.is_err() {
+            tracing::error!("old backups could not be looked for");
+        }
+    }
+
     /// Refuses new work, carries out what has queued, empties the log, ends the threads and frees
     /// the lock. Other clones get [`DbError::Closed`] from now on.
     pub async fn close(self) {

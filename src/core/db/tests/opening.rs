@@ -139,6 +139,36 @@ async fn three_backups_are_kept() {
 }
 
 #[tokio::test]
+async fn part_of_a_backup_is_none() {
+    let directory = TempDir::new().unwrap();
+    open(&directory).close().await;
+    let part = directory.path().join("test.db.backup.new");
+    std::fs::write(&part, "what a crash left").unwrap();
+    reopen(&directory, &[NEXT]).unwrap().close().await;
+    assert!(!part.exists());
+    let [backup] = &backups(&directory)[..] else {
+        panic!("one backup")
+    };
+    let old = rusqlite::Connection::open(backup).unwrap();
+    let check = old.query_row("PRAGMA integrity_check", [], |row| row.get::<_, String>(0));
+    assert_eq!(check.as_deref(), Ok("ok"));
+}
+
+#[tokio::test]
+async fn backups_go_with_their_age() {
+    let directory = TempDir::new().unwrap();
+    let database = open(&directory);
+    let names = ["0000000001000", "0000000002000", "of-my-own"];
+    let paths = names.map(|name| directory.path().join(format!("test.db.backup-{name}")));
+    for path in &paths {
+        std::fs::write(path, "").unwrap();
+    }
+    database.remove_backups(2000).await;
+    assert_eq!(backups(&directory), paths[1..]);
+    database.close().await;
+}
+
+#[tokio::test]
 async fn a_failing_migration_changes_nothing() {
     let directory = TempDir::new().unwrap();
     open(&directory).close().await;
