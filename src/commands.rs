@@ -123,7 +123,7 @@ fn explain() -> ExitCode {
         println!("  {} {} {}", spec.number, spec.title, spec.version);
     }
     println!("powers, in the order in which they are asked");
-    let lists: [(&str, Vec<&str>); 10] = [
+    let lists: [(&str, Vec<&str>); 11] = [
         ("guard", numbers(&powers.guard)),
         ("keep", numbers(&powers.keep)),
         ("stamp", numbers(&powers.stamp)),
@@ -132,6 +132,7 @@ fn explain() -> ExitCode {
         ("attend", numbers(&powers.attend)),
         ("describe", numbers(&powers.describe)),
         ("stream", numbers(&powers.stream)),
+        ("serve", numbers(&powers.serve)),
         ("inline", numbers(&powers.inline)),
         ("readmit", numbers(powers.readmit.as_slice())),
     ];
