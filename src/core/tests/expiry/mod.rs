@@ -111,3 +111,24 @@ async fn strays_go_with_their_rows() {
         assert_eq!(left.unwrap().len(), 1, "{sql}");
     }
 }
+
+/// The sender is away, and its notice cannot be written: the message stays for the next time.
+#[tokio::test]
+async fn no_message_goes_before_its_notice_is_on_the_disk() {
+    let world = World::new().await;
+    let (romeo, account) = old_messages(&world, &numbers(1)).await;
+    world.exchange.unbind(&romeo);
+    write(
+        &world,
+        "CREATE TRIGGER full BEFORE INSERT ON message
+         BEGIN SELECT raise(ABORT, 'says the test'); END",
+    )
+    .await;
+    let mut expiry = Expiry::default();
+    assert_eq!(expiry.sweep(&world.exchange).await, Ok(0));
+    assert_eq!(world.rows(account).await, 2);
+    write(&world, "DROP TRIGGER full").await;
+    assert_eq!(expiry.sweep(&world.exchange).await, Ok(1));
+    assert_eq!(world.rows(account).await, 1);
+    assert_eq!(world.waiting("romeo").await, ["0"]);
+}
