@@ -101,8 +101,10 @@ impl Position {
     pub fn hand(&mut self, row: i64, is_gapless: bool) -> Handing {
         if let Some(drain) = &mut self.drain {
             // The pages will come to it.
-            if !(drain.pages && row > self.handed) {
-                name(&mut drain.named, row);
+            if !(drain.pages && row > self.handed) && name(&mut drain.named, row) && is_gapless {
+                // By name it comes in order.
+                self.note_in_order();
+                self.handed = self.handed.max(row);
             }
             return Handing::Later;
         }
@@ -233,7 +235,8 @@ impl Position {
             return;
         };
         let mut given = ahead.rows.iter().take_while(|(row, _)| *row <= self.handed);
-        if self.cursor >= ahead.in_order && given.all(|(_, is_taken)| *is_taken) {
+        let has_named = !self.named().is_empty();
+        if !has_named && self.cursor >= ahead.in_order && given.all(|(_, is_taken)| *is_taken) {
             self.move_to(self.handed);
         }
     }
@@ -253,13 +256,7 @@ impl Position {
         if row <= self.cursor {
             return;
         }
-        let handed = self.handed;
-        let ahead = self.ahead.get_or_insert_with(|| {
-            Box::new(Ahead {
-                rows: Vec::new(),
-                in_order: handed,
-            })
-        });
+        let ahead = self.note_in_order();
         if let Err(at) = ahead.place(row) {
             ahead.rows.insert(at, (row, false));
             if ahead.rows.len() > MAX_AHEAD {
@@ -270,11 +267,24 @@ impl Position {
         }
     }
 
+    /// From here on it is known what was given in order.
+    fn note_in_order(&mut self) -> &mut Ahead {
+        let in_order = self.handed;
+        self.ahead.get_or_insert_with(|| {
+            Box::new(Ahead {
+                rows: Vec::new(),
+                in_order,
+            })
+        })
+    }
+
     fn keep_ahead(&mut self, mut keep: impl FnMut(i64) -> bool) {
         if let Some(ahead) = self.ahead.as_deref_mut() {
             ahead.rows.retain(|(row, _)| keep(*row));
         }
-        self.ahead.take_if(|ahead| ahead.rows.is_empty());
+        if self.named().is_empty() {
+            self.ahead.take_if(|ahead| ahead.rows.is_empty());
+        }
     }
 }
 
@@ -284,11 +294,17 @@ impl Ahead {
     }
 }
 
-/// Adds a row to those that are given by name; beyond the bound it is left to the next login.
-fn name(named: &mut Vec<i64>, row: i64) {
-    if named.len() < MAX_AHEAD && !named.contains(&row) {
+/// Adds a row to those that are given by name; beyond the bound it is left to the next login. True: it
+/// is among them.
+fn name(named: &mut Vec<i64>, row: i64) -> bool {
+    if named.contains(&row) {
+        return true;
+    }
+    let has_room = named.len() < MAX_AHEAD;
+    if has_room {
         named.push(row);
     }
+    has_room
 }
 
 #[cfg(test)]

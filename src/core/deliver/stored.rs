@@ -95,6 +95,9 @@ impl Delivery<'_> {
         let is_gapless = resource
             .as_ref()
             .is_none_or(|session| self.is_gapless(session));
+        let sleeps_gapless = asleep
+            .as_ref()
+            .is_some_and(|session| self.is_gapless(session));
         let waiter = origin.map(Sender::hold);
         let row = match self.store(stanza, received, waiter.as_ref(), flags, kept.archive) {
             Ok(row) => row,
@@ -107,7 +110,7 @@ impl Delivery<'_> {
                 asleep.all(|asleep| asleep.reference != bound.session.reference)
             };
             takers = self.takers(is_other);
-            takers.extend(asleep);
+            takers.extend(asleep.clone());
         }
         let sessions = if directed {
             resource.as_slice()
@@ -123,6 +126,10 @@ impl Delivery<'_> {
             stanza = exchange.stamp_stored(stanza, self.account, row.id);
         }
         for session in sessions {
+            let is_gapless = match &asleep {
+                Some(asleep) if Arc::ptr_eq(asleep, session) => sleeps_gapless,
+                _ => is_gapless,
+            };
             self.hand_row(session, &stanza, row, directed, is_gapless);
         }
         self.copy_received(sessions, &stanza, Some(row));

@@ -74,8 +74,9 @@ enum Step {
     Pause,
     Drain,
     Acknowledge(usize),
-    /// The client resumes, and acknowledges so many then.
-    Break(usize),
+    /// The connection breaks, and the client resumes and acknowledges so many then. What is stored
+    /// meanwhile, each row with whether it is for this resource by name.
+    Break(usize, Vec<bool>),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -85,7 +86,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Pause),
         5 => Just(Step::Drain),
         4 => (0usize..4).prop_map(Step::Acknowledge),
-        1 => (0usize..4).prop_map(Step::Break),
+        1 => (0usize..4, prop::collection::vec(any::<bool>(), 0..3))
+            .prop_map(|(count, meanwhile)| Step::Break(count, meanwhile)),
     ]
 }
 
@@ -149,14 +151,16 @@ impl World {
         self.acknowledged.extend(taken.iter().map(|(row, _)| row));
     }
 
-    /// The connection breaks and the client resumes at once.
-    fn break_and_resume(&mut self, count: usize) {
+    /// The connection breaks and the client resumes.
+    fn break_and_resume(&mut self, count: usize, meanwhile: &[bool]) {
         self.position.rewind([], self.takes);
+        meanwhile.iter().for_each(|by_name| self.arrive(*by_name));
         self.acknowledge(count);
         let cursor = self.position.cursor();
         let takes = self.takes;
         let again: Vec<_> = self.given.drain(..).collect();
         let all: Vec<i64> = again.iter().map(|(row, _)| *row).collect();
+        self.position.pause();
         self.position.forget(&all);
         let by_name = |(row, in_order): &&(i64, bool)| !(takes && (*in_order || *row > cursor));
         let named = again.iter().filter(by_name).map(|(row, _)| *row);
@@ -183,7 +187,7 @@ proptest! {
                 }
                 Step::Drain => world.drain(),
                 Step::Acknowledge(count) => world.acknowledge(count),
-                Step::Break(count) => world.break_and_resume(count),
+                Step::Break(count, meanwhile) => world.break_and_resume(count, &meanwhile),
                 Step::Take => {}
             }
             let covered = 1..=world.position.cursor();
