@@ -313,8 +313,12 @@ impl Connection {
     /// A wake-up without bytes: the wheel's, or the mailbox has something for this session.
     async fn tick(&mut self) -> Result<(), Ending> {
         if self.session.is_draining() {
+            let was_laden = self.session.outbox.is_laden();
             Box::pin(self.drain()).await?;
-            self.session.heard_at(self.now());
+            if !was_laden {
+                // Nothing was read meanwhile.
+                self.session.heard_at(self.now());
+            }
         }
         self.tick_due()
     }

@@ -324,8 +324,9 @@ impl<'a> Delivery<'a> {
         if later.is_empty() {
             return handed;
         }
-        match self.store_alone(stanza, received, origin.map(Sender::hold)) {
-            // Somebody has it.
+        // Where somebody has it, that is who the sender waits for, and nobody is told otherwise.
+        let waiter = origin.filter(|_| !handed).map(Sender::hold);
+        match self.store_alone(stanza, received, waiter) {
             Receipt::Bounced(_) if handed => {}
             Receipt::Bounced(error) => self.refuse(stanza, origin, &error),
             Receipt::Storing { row, .. } => {
