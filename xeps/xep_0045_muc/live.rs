@@ -262,10 +262,14 @@ impl Inner {
     /// A session that is being replaced by one with the same full JID leaves no trace. False: it is
     /// not.
     fn unseat_double(&mut self, session: &Session) -> bool {
-        let seat = self.seats.remove_double(session);
-        let is_double = seat.is_some();
-        seat.into_iter().for_each(|seat| self.vacate(seat));
-        is_double
+        if !self.seats.has_double(session) {
+            return false;
+        }
+        match self.seats.remove_one(session.reference.id) {
+            Some(seat) => self.vacate(seat),
+            None => self.forget_parted(),
+        }
+        true
     }
 
     fn vacate(&mut self, seat: Seat) {

@@ -89,7 +89,11 @@ impl Feed for Live {
                 match next {
                     Some(Next::Page(after)) => (after, newest),
                     // A room names no rows.
-                    Some(Next::Named(_)) | None => return Ok(Page::Done),
+                    Some(Next::Named(_)) => return Ok(Page::Done),
+                    None => {
+                        inner.forget_parted();
+                        return Ok(Page::Done);
+                    }
                 }
             };
             let mut rows = Vec::new();

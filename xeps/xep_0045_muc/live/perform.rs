@@ -171,12 +171,9 @@ async fn tell(
     outward: Vec<(Jid, Stanza)>,
 ) -> Receipt {
     let is_one_user = (outward.windows(2)).all(|two| two[0].0.bare() == two[1].0.bare());
-    let last = outward.len().saturating_sub(1);
     let mut told: Option<Receipt> = None;
-    for (place, (to, stanza)) in outward.into_iter().enumerate() {
+    for (to, stanza) in outward {
         let stanza = stanza.with_to(to.as_str());
-        // Rows are committed in their order: the last stands for all.
-        let sender = sender.filter(|_| is_one_user || place == last);
         // In the archive of its sender it would show whom a nickname stands for.
         let sender = sender.map(|sender| Sender {
             archives: false,

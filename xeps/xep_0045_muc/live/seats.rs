@@ -91,14 +91,18 @@ impl Seats {
         Some(self.0.remove(place))
     }
 
-    /// Takes the seat of a session whose full JID another one in the room has as well.
-    pub(super) fn remove_double(&mut self, session: &Session) -> Option<Seat> {
-        let place = self.place(session.reference.id).ok()?;
-        let mut others = self.0.iter();
-        let is_other = |seat: &Seat| {
+    /// Whether another session in the room has the full JID of this one.
+    pub(super) fn has_double(&self, session: &Session) -> bool {
+        let mut seats = self.0.iter();
+        seats.any(|seat| {
             seat.session.jid == session.jid && seat.session.reference != session.reference
-        };
-        others.any(is_other).then(|| self.0.remove(place))
+        })
+    }
+
+    /// Takes the seat of the session with that serial number.
+    pub(super) fn remove_one(&mut self, id: u64) -> Option<Seat> {
+        let place = self.place(id).ok()?;
+        Some(self.0.remove(place))
     }
 
     fn place(&self, id: u64) -> Result<usize, usize> {

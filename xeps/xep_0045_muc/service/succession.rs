@@ -9,13 +9,12 @@ use waxwing_xmpp::Jid;
 
 use super::MultiUserChat;
 use super::life::address;
-use crate::xep_0045_muc::affiliation::Affiliation;
 use crate::xep_0045_muc::live::{Act, Live};
 use crate::xep_0045_muc::store;
 
 impl MultiUserChat {
-    /// Has every room forget a user that it owns or that is in memory. Of others the user's row goes
-    /// with its account.
+    /// Has every room that knows a user forget it. One that is read from its rows while the account
+    /// goes would know it still.
     pub(super) async fn give_up(
         &self,
         exchange: &Arc<Exchange>,
@@ -23,15 +22,11 @@ impl MultiUserChat {
     ) -> Result<(), DbError> {
         // What was written last must be there to be read.
         exchange.database.batch(Vec::new()).await?;
-        for (id, local, affiliation) in store::rooms_of(&exchange.database, user).await? {
+        for (id, local, _) in store::rooms_of(&exchange.database, user).await? {
             let Some(jid) = address(exchange, &local) else {
                 continue;
             };
-            let live = match affiliation {
-                Affiliation::Owner => self.room(exchange, &jid).await?,
-                _ => self.get(jid.bare()),
-            };
-            if let Some(live) = live
+            if let Some(live) = self.room(exchange, &jid).await?
                 && forget(exchange, &live, user).await?
             {
                 exchange.mailbox.remove_account(id).await?;
