@@ -4,9 +4,10 @@ use libtest_mimic::Trial;
 use rusqlite::{Connection, types::ValueRef};
 
 use crate::harness::Outcome;
-use crate::harness::accounts::{Account, REGISTER, register, registration};
+use crate::harness::accounts::{Account, REGISTER, add_user, register, registration};
 use crate::harness::client::Client;
-use crate::harness::sasl;
+use crate::harness::login::expect_failure;
+use crate::harness::sasl::{self, Scram};
 use crate::harness::server::{Server, ServerOptions};
 use crate::harness::xml::{SASL, show};
 use crate::{ensure, trials};
@@ -17,6 +18,7 @@ pub fn trials() -> Vec<Trial> {
         change_password,
         remove_account_leaves_nothing,
         delete_by_command_leaves_nothing,
+        the_next_account_of_a_name,
         commands_without_a_server,
         refused_commands,
     ]
@@ -70,6 +72,32 @@ fn live_a_little(server: &Server, account: &Account, other: &Account) -> Outcome
     ))?;
     friend.sync()?;
     Ok(friend)
+}
+
+/// Who proves to be an account that is removed meanwhile gets no session of its successor's.
+fn the_next_account_of_a_name() -> Outcome {
+    let mut server = Server::start(&ServerOptions::new())?;
+    let old = server.account("name")?;
+    let mut logged_in = Client::stream(&server.target()?)?;
+    logged_in.log_in(&old)?;
+    let mut at_it = Client::stream(&server.target()?)?;
+    let mut scram = Scram::new(&old.user, &old.password, "n,,", Vec::new());
+    let first = at_it.auth("SCRAM-SHA-256", &sasl::encode(scram.first()))?;
+    let removed = server.command(&["user", "delete", &old.jid()], "")?;
+    ensure!(removed.status.success(), "it could not be removed");
+    let new = Account {
+        password: "another secret".to_owned(),
+        ..old
+    };
+    add_user(&server.config(), &new)?;
+    expect_failure(
+        &at_it.scram_last(SASL, &first, &mut scram)?,
+        SASL,
+        "not-authorized",
+    )?;
+    ensure!(logged_in.bind(None).is_err(), "it was bound");
+    Client::connect(&server.target()?, &new, None)?.disconnect()?;
+    server.terminate()
 }
 
 fn remove_account_leaves_nothing() -> Outcome {

@@ -212,6 +212,7 @@ async fn check(
         }
     }
     Ok(Ok(Readmitted {
+        account,
         additional_data,
         mechanism: token.mechanism,
         token: (!wish.invalidate).then(|| token.token.clone()),

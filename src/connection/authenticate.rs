@@ -1,8 +1,11 @@
 //! SASL on a stream (RFC 6120 §6): the exchange of [`sasl`] is carried over the stream, fed from
 //! the accounts, and slowed down after failures. It is the same whichever way it is written.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use rustls::ServerConnection;
+use waxwing_core::account::Account;
 use waxwing_core::accounts::Credential;
 use waxwing_core::db::DbError;
 use waxwing_core::powers::{Readmitted, TokenLogin};
@@ -21,8 +24,8 @@ const MAX_ATTEMPTS: u32 = 5;
 
 /// Who the peer has shown to be.
 pub(crate) enum Authenticated {
-    /// The account with this bare JID.
-    Account(Jid),
+    /// This account, and not another that may have its address later.
+    Account(Arc<Account>),
     /// Nobody: an address made for this stream (XEP-0175).
     Anonymous(Jid),
 }
@@ -31,7 +34,8 @@ impl Authenticated {
     /// The bare JID.
     pub(super) fn jid(&self) -> &Jid {
         match self {
-            Authenticated::Account(jid) | Authenticated::Anonymous(jid) => jid,
+            Authenticated::Account(account) => &account.jid,
+            Authenticated::Anonymous(jid) => jid,
         }
     }
 }
@@ -223,7 +227,11 @@ impl Negotiation {
                     if let Err(failure) = self.check_claim(profile, &account) {
                         return Ok(Err(failure));
                     }
-                    let admitted = self.admit(account, additional_data).await;
+                    // A success without anything stored is no success.
+                    let Some(id) = credential.as_ref().map(|known| known.account) else {
+                        return Ok(Err(Failure::NotAuthorized));
+                    };
+                    let admitted = self.admit(&account, id, additional_data).await;
                     return Ok(admitted.map(|proved| Proved {
                         credential,
                         ..proved
@@ -272,7 +280,9 @@ impl Negotiation {
         let checked = readmit.check(exchange, login).await;
         let mut readmitted = checked.map_err(|error| unavailable(&error))??;
         let data = readmitted.additional_data.clone();
-        let proved = self.admit(proof.account().clone(), Some(data)).await?;
+        let proved = self
+            .admit(proof.account(), readmitted.account, Some(data))
+            .await?;
         Ok(Proved {
             credential: readmitted.credential.take(),
             readmitted: Some(readmitted),
@@ -290,12 +300,19 @@ impl Negotiation {
         Ok(())
     }
 
-    /// Looks at the account of a client that has proved to be it.
-    async fn admit(&self, account: Jid, data: Option<Vec<u8>>) -> Result<Proved, Failure> {
+    /// Looks at the account with the key `id`, of a client that has proved to be it.
+    async fn admit(
+        &self,
+        account: &Jid,
+        id: i64,
+        data: Option<Vec<u8>>,
+    ) -> Result<Proved, Failure> {
         match self.shared.exchange.account(account.as_str()).await {
+            // Removed since the proof was begun, and perhaps somebody else's by now.
+            Ok(Some(found)) if found.id != id => Err(Failure::NotAuthorized),
             Ok(Some(found)) if found.is_disabled() => Err(Failure::AccountDisabled),
-            Ok(Some(_)) => Ok(Proved {
-                who: Authenticated::Account(account),
+            Ok(Some(found)) => Ok(Proved {
+                who: Authenticated::Account(found),
                 data,
                 readmitted: None,
                 credential: None,

@@ -54,7 +54,7 @@ impl Negotiation {
                 resource: resource.as_deref().filter(|resource| !resource.is_empty()),
                 ..self.binding()
             };
-            match self.session(authenticated, binding).await {
+            match self.session(authenticated, binding) {
                 Ok(session) => {
                     let jid = Element::builder("jid", ns::BIND)
                         .append(session.jid.as_str())
@@ -84,7 +84,7 @@ impl Negotiation {
             ..self.binding()
         };
         let exchange = &self.shared.exchange;
-        match self.session(authenticated, binding).await {
+        match self.session(authenticated, binding) {
             Ok(session) => {
                 let unserved = Unserved::new(exchange, Arc::clone(&session));
                 Some((unserved, bound(exchange, &session, request).await))
@@ -105,14 +105,14 @@ impl Negotiation {
         }
     }
 
-    async fn session(
+    fn session(
         &self,
         authenticated: &Authenticated,
         binding: Binding<'_>,
     ) -> Result<Arc<Session>, StanzaError> {
         let exchange = &self.shared.exchange;
         match authenticated {
-            Authenticated::Account(jid) => exchange.bind(jid, binding).await,
+            Authenticated::Account(account) => exchange.bind(account, binding),
             Authenticated::Anonymous(jid) => exchange.bind_anonymous(jid, binding),
         }
     }

@@ -77,28 +77,23 @@ impl Negotiation {
     async fn token(&self, proved: &Proved, request: &Element) -> String {
         let exchange = &self.shared.exchange;
         let client = self.user_agent.as_ref().and_then(|agent| agent.id.as_ref());
-        let (Some(readmit), Some(client), Authenticated::Account(jid)) =
+        let (Some(readmit), Some(client), Authenticated::Account(account)) =
             (&exchange.powers.readmit, client, &proved.who)
         else {
             return String::new();
         };
-        let issued = async {
-            let Some(account) = exchange.account(jid.as_str()).await? else {
-                return Ok(None);
-            };
-            let request = TokenRequest {
-                account: account.id,
-                client,
-                request,
-                offer: &self.offer,
-                readmitted: proved.readmitted.as_ref(),
-                credential: proved.credential.as_ref(),
-            };
-            readmit.issue(exchange, request).await
+        let request = TokenRequest {
+            account: account.id,
+            client,
+            request,
+            offer: &self.offer,
+            readmitted: proved.readmitted.as_ref(),
+            credential: proved.credential.as_ref(),
         };
+        let issued = readmit.issue(exchange, request);
         issued
             .await
-            .unwrap_or_else(|error: waxwing_core::db::DbError| {
+            .unwrap_or_else(|error| {
                 tracing::error!(%error, "a token could not be stored");
                 None
             })

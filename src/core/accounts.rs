@@ -18,6 +18,8 @@ const ARGON2ID: &str = "argon2id";
 /// What is stored of a password: the hash or keys that a proof was checked with.
 #[derive(Clone)]
 pub struct Credential {
+    /// The key of its account, which tells that from a later one with the same address.
+    pub account: i64,
     /// Which of the forms it is.
     pub kind: &'static str,
     /// The form.
@@ -287,7 +289,7 @@ impl Accounts {
         bare: &str,
         kind: &'static str,
     ) -> Result<Option<Credential>, DbError> {
-        let select = "SELECT value FROM credential WHERE kind = ?2 AND account = \
+        let select = "SELECT value, account FROM credential WHERE kind = ?2 AND account = \
                       (SELECT id FROM account WHERE jid = ?1)";
         let rows = self
             .database
@@ -297,7 +299,11 @@ impl Accounts {
             return Ok(None);
         };
         let value = row.text(0)?.to_owned();
-        Ok(Some(Credential { kind, value }))
+        Ok(Some(Credential {
+            account: row.int(1)?,
+            kind,
+            value,
+        }))
     }
 
     async fn off_thread<T: Send + 'static>(

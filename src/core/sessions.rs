@@ -17,21 +17,6 @@ use crate::position::Position;
 use crate::session::{Session, SessionRef};
 
 impl Exchange {
-    /// Binds a resource: the one asked for, or one that the server makes. An older session with
-    /// the same resource (RFC 6120 §7.7.2.2) or of the same user agent (XEP-0386 §3.2) is closed
-    /// with `conflict`.
-    pub async fn bind(
-        self: &Arc<Self>,
-        bare: &Jid,
-        binding: Binding<'_>,
-    ) -> Result<Arc<Session>, StanzaError> {
-        let account = self
-            .account(bare.as_str())
-            .await?
-            .ok_or_else(StanzaError::not_authorized)?;
-        self.bind_to(&account, binding)
-    }
-
     /// Binds a resource of an account that is not in the database: an anonymous user's
     /// (XEP-0175), which is gone with its session.
     pub fn bind_anonymous(
@@ -42,10 +27,16 @@ impl Exchange {
         let id = -1 - i64::try_from(self.ids.serial()).unwrap_or(0);
         let roster = crate::roster::Roster::default();
         let account = Account::new(id, bare.clone(), roster, crate::account::Mail::default());
-        self.bind_to(&self.registry.insert(account), binding)
+        self.bind(&self.registry.insert(account), binding)
     }
 
-    fn bind_to(
+    /// Binds a resource: the one asked for, or one that the server makes. An older session with
+    /// the same resource (RFC 6120 §7.7.2.2) or of the same user agent (XEP-0386 §3.2) is closed
+    /// with `conflict`.
+    ///
+    /// # Errors
+    /// `not-authorized` if the account was removed or disabled since its client was let in.
+    pub fn bind(
         self: &Arc<Self>,
         account: &Arc<Account>,
         binding: Binding<'_>,
@@ -82,7 +73,9 @@ impl Exchange {
         loop {
             let older = {
                 let mut state = account.lock();
-                if state.removed {
+                // Who disables an account says so first and then closes, under this lock, what is
+                // bound: no session slips through between the two.
+                if state.removed || account.is_disabled() {
                     return Err(StanzaError::not_authorized());
                 }
                 let sessions = || state.sessions.iter().map(|bound| &bound.session);

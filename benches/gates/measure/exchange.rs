@@ -104,8 +104,9 @@ impl Stage {
                 resource: Some(resource),
                 ..Binding::default()
             };
-            let bound = self.exchange.bind(account, binding).await;
-            let session = bound.expect("a session");
+            let known = self.exchange.account(account.as_str()).await;
+            let known = known.ok().flatten().expect("an account");
+            let session = self.exchange.bind(&known, binding).expect("a session");
             let mut framer = drive::opened();
             drive::send(&self.exchange, &mut framer, &session, "<presence/>").await;
             drive::begin(&self.exchange, &mut framer, &session).await;

@@ -119,7 +119,8 @@ async fn a_resumed_session_that_nobody_came_to_serve_sleeps() {
     let juliet = Jid::parse("juliet@localhost").unwrap();
     let made = exchange.accounts.create(&juliet, "secret", false).await;
     made.unwrap();
-    let session = exchange.bind(&juliet, Binding::default()).await.unwrap();
+    let account = exchange.account(juliet.as_str()).await.unwrap().unwrap();
+    let session = exchange.bind(&account, Binding::default()).unwrap();
     let enabled = exchange.enable_management(&session, true, None).unwrap();
     let enabled = element(&enabled);
     let id = enabled.attr("id").unwrap();

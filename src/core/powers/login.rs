@@ -56,6 +56,8 @@ pub struct TokenLogin<'a> {
 
 /// A client that was let in by a token.
 pub struct Readmitted {
+    /// The key of the account that the token is of.
+    pub account: i64,
     /// The mechanism's answer to the client.
     pub additional_data: Vec<u8>,
     /// The token's mechanism.

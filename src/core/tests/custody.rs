@@ -6,6 +6,7 @@
 
 mod expiry;
 mod feeds;
+mod sessions;
 mod world;
 
 use std::sync::Arc;
@@ -236,7 +237,7 @@ async fn a_client_that_comes_again_is_given_what_it_did_not_take() {
             user_agent: Some(user_agent),
             ..Binding::default()
         };
-        let session = world.exchange.bind(&bare, binding).await.unwrap();
+        let session = world.bind(&bare, binding).await;
         world.presence(&session, "<presence/>").await;
         session
     };

@@ -102,6 +102,12 @@ impl World {
         bare
     }
 
+    /// A session that has sent nothing.
+    pub async fn bind(&self, bare: &Jid, binding: Binding<'_>) -> Arc<Session> {
+        let account = self.exchange.account(bare.as_str()).await.unwrap();
+        self.exchange.bind(&account.unwrap(), binding).unwrap()
+    }
+
     /// A session that has sent initial presence.
     pub async fn online(&self, local: &str, resource: &str) -> Arc<Session> {
         let bare = self.account(local).await;
@@ -109,7 +115,7 @@ impl World {
             resource: Some(resource),
             ..Binding::default()
         };
-        let session = self.exchange.bind(&bare, binding).await.unwrap();
+        let session = self.bind(&bare, binding).await;
         self.presence(&session, "<presence/>").await;
         session
     }
