@@ -146,13 +146,17 @@ impl Exchange {
         let Some(account) = self.registry.get(to.bare()) else {
             return self.refuse_iq(session, frame, &StanzaError::service_unavailable());
         };
+        // First: what a guard says would show a stranger that somebody is there.
+        if !shares_presence(&account, to, &session.jid) {
+            return self.refuse_iq(session, frame, &StanzaError::service_unavailable());
+        }
         let mut guards = self.powers.guard.iter();
         if let Err(error) =
             guards.try_for_each(|guard| guard.check_request(&account, &session.jid, &stanza))
         {
             return self.refuse_iq(session, frame, &error);
         }
-        if !shares_presence(&account, to, &session.jid) || !self.pass_iq(to, &stanza) {
+        if !self.pass_iq(to, &stanza) {
             self.refuse_iq(session, frame, &StanzaError::service_unavailable());
         }
     }
