@@ -20,6 +20,7 @@ const SOURCE: Ipv4Addr = Ipv4Addr::new(127, 9, 9, 9);
 pub fn trials() -> Vec<Trial> {
     trials![
         directed_presence,
+        more_presence_than_an_outbox_holds,
         a_flood_is_answered_whole_but_slowly,
         registrations_per_hour,
         reload_takes_all_or_nothing,
@@ -63,6 +64,52 @@ fn directed_presence() -> Outcome {
     let came = client.stanzas()?;
     ensure!(came.is_empty(), "{}", show(&came[0]));
     client.disconnect()
+}
+
+/// Ten contacts of which each has 8 KB to say, and an outbox of 40 KB: who comes online sees all of
+/// them, and stays.
+fn more_presence_than_an_outbox_holds() -> Outcome {
+    let options = ServerOptions::new()
+        .set("limits.stanza_bytes", 20_000)
+        .set("limits.outbox_bytes", 40_000);
+    let mut server = Server::start(&options)?;
+    let target = server.target()?;
+    let juliet = server.account("juliet")?;
+    let mut watcher = Client::online(&target, &juliet, None)?;
+    let mut contacts = Vec::new();
+    for number in 0..10 {
+        let account = server.account(&format!("contact{number}"))?;
+        let mut contact = Client::online(&target, &account, None)?;
+        let status = "x".repeat(8000);
+        contact.send(&format!("<presence><status>{status}</status></presence>"))?;
+        contact.sync()?;
+        watcher.send(&format!(
+            "<presence type='subscribe' to='{}'/>",
+            account.jid()
+        ))?;
+        watcher.sync()?;
+        contact.send(&format!(
+            "<presence type='subscribed' to='{}'/>",
+            juliet.jid()
+        ))?;
+        contact.sync()?;
+        contacts.push(contact);
+    }
+    watcher.disconnect()?;
+    let mut client = Client::connect(&target, &juliet, None)?;
+    client.send("<presence/>")?;
+    let mut seen: Vec<String> = client
+        .stanzas()?
+        .iter()
+        .filter(|stanza| stanza.has_child("status", CLIENT))
+        .filter_map(|stanza| Some(stanza.attr("from")?.to_owned()))
+        .collect();
+    let mut wanted: Vec<&str> = contacts.iter().map(Client::full).collect();
+    seen.sort();
+    wanted.sort_unstable();
+    ensure!(seen == wanted, "{seen:?} are seen of {wanted:?}");
+    client.disconnect()?;
+    server.terminate()
 }
 
 /// Beyond its rate a client is read more slowly: no request is dropped or refused, and nobody else

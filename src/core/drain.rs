@@ -18,14 +18,18 @@ use crate::session::{Session, SessionRef};
 pub enum Page {
     /// There is more.
     More,
-    /// The mailbox is empty, or the session is not drained any more.
+    /// There is nothing left, or the session is not drained any more.
     Done,
 }
 
 impl Exchange {
-    /// Hands the next page of the mailbox to a session that is being drained, and then of the feeds
-    /// that it follows. Rows stay until the client has shown that it took them.
+    /// Hands the next page to a session that is being drained: of the presence that it is shown
+    /// first, of the mailbox, and then of the feeds that it follows. Rows stay until the client has
+    /// shown that it took them.
     pub async fn drain_page(self: &Arc<Self>, session: &Arc<Session>) -> Result<Page, DbError> {
+        if let Page::More = self.greet_page(session).await {
+            return Ok(Page::More);
+        }
         if let Page::More = self.drain_mailbox(session).await? {
             return Ok(Page::More);
         }

@@ -18,6 +18,7 @@ pub mod exchange;
 pub mod expiry;
 mod failure;
 pub mod feed;
+mod greeting;
 pub mod iq;
 pub mod mailbox_store;
 pub mod outbox;

@@ -105,34 +105,17 @@ impl Exchange {
                     session.outbox.push(&presence.with_to(session.jid.as_str()));
                 }
             }
-            self.probe_contacts(session).await;
-            self.present_requests(session);
+            self.greet(session).await;
         }
         Ok(())
     }
 
-    /// The user's server asks for the presence of every contact that the user follows (§4.3.1).
-    async fn probe_contacts(self: &Arc<Self>, session: &Arc<Session>) {
-        let contacts: Vec<Jid> = session
-            .account
-            .lock()
-            .roster
-            .subscriptions()
-            .cloned()
-            .collect();
-        for contact in contacts {
-            if self.is_local(&contact) {
-                match self.account(contact.bare()).await {
-                    Ok(Some(account)) => self.answer_probe(&account, session).await,
-                    Ok(None) => {}
-                    Err(error) => tracing::error!(%error, "a contact could not be loaded"),
-                }
-            }
-        }
-    }
-
     /// The contact's server answers a probe of a local user (§4.3.2).
-    async fn answer_probe(self: &Arc<Self>, contact: &Arc<Account>, prober: &Arc<Session>) {
+    pub(crate) async fn answer_probe(
+        self: &Arc<Self>,
+        contact: &Arc<Account>,
+        prober: &Arc<Session>,
+    ) {
         let user = prober.account.jid.as_str();
         let presences: Vec<Stanza> = {
             let state = contact.lock();
@@ -165,16 +148,6 @@ impl Exchange {
         }
     }
 
-    /// Requests that wait for the user's answer are shown at every login (§3.1.3).
-    fn present_requests(&self, session: &Arc<Session>) {
-        let state = session.account.lock();
-        for (_, item) in state.roster.iter() {
-            if let Some(request) = item.request.as_ref().filter(|_| item.state.pending_in) {
-                session.outbox.push(request);
-            }
-        }
-    }
-
     /// RFC 6121 §4.5: a session stops being available, by its own stanza or by its end.
     pub(crate) fn unavailable(self: &Arc<Self>, session: &Session, stanza: &Stanza) {
         let account = &session.account;
@@ -187,6 +160,7 @@ impl Exchange {
             let was = bound.presence.take().is_some();
             bound.takes_since = None;
             bound.reposition(Position::pause);
+            session.set_greeting(None);
             told.append(&mut bound.directed);
             if was {
                 told.extend(state.roster.subscribers().cloned());

@@ -14,6 +14,7 @@ use crate::account::Account;
 use crate::binding::UserAgent;
 use crate::exchange::parse_address;
 use crate::feed::{Feed, MAX_FEEDS};
+use crate::greeting::Greeting;
 use crate::outbox::{Outbox, Push};
 use crate::resend::Resends;
 
@@ -59,14 +60,23 @@ pub struct Session {
     has_refused: AtomicBool,
     /// A copy of the account's mark, to be looked at without its lock.
     draining: AtomicBool,
-    /// Rows that it follows besides those of its account.
-    feeds: Mutex<Vec<Arc<dyn Feed>>>,
-    /// How many of them it is to be given pages of.
-    feeds_draining: AtomicU32,
+    /// What it is given besides what its account holds.
+    given: Mutex<Given>,
+    /// How many of its feeds it is to be given pages of, and one more while it is being greeted.
+    given_in_pages: AtomicU32,
     /// Whether the client asked for copies of the messages of the account's other sessions.
     copied: AtomicBool,
     /// When the client was last heard, in milliseconds of the monotonic clock.
     heard: AtomicU64,
+}
+
+/// What a session is given besides the mailbox of its account.
+#[derive(Default)]
+struct Given {
+    /// Rows that it follows.
+    feeds: Vec<Arc<dyn Feed>>,
+    /// What is left of what it is shown as it becomes available.
+    greeting: Option<Box<Greeting>>,
 }
 
 impl Session {
@@ -96,8 +106,8 @@ impl Session {
             stream: AtomicI64::new(0),
             has_refused: AtomicBool::new(false),
             draining: AtomicBool::new(false),
-            feeds: Mutex::default(),
-            feeds_draining: AtomicU32::new(0),
+            given: Mutex::default(),
+            given_in_pages: AtomicU32::new(0),
             copied: AtomicBool::new(false),
             heard: AtomicU64::new(0),
         }
@@ -255,15 +265,15 @@ impl Session {
         .await;
     }
 
-    /// Whether the mailbox, or a feed, is to be emptied into this session; its owner does that by
+    /// Whether the mailbox, a feed, or what it is shown first is to be emptied into this session; its owner does that by
     /// [`Exchange::drain_page`](crate::Exchange::drain_page).
     pub fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Acquire) || self.feeds_draining.load(Ordering::Acquire) > 0
+        self.draining.load(Ordering::Acquire) || self.given_in_pages.load(Ordering::Acquire) > 0
     }
 
     /// Follows a feed. False: it follows as many as it may.
     pub fn follow(&self, feed: Arc<dyn Feed>) -> bool {
-        let mut feeds = self.feeds.lock();
+        let feeds = &mut self.given.lock().feeds;
         let is_known = feeds.iter().any(|known| known.owner() == feed.owner());
         if !is_known && feeds.len() >= MAX_FEEDS {
             return false;
@@ -278,7 +288,7 @@ impl Session {
 
     /// Does not follow the feed of that owner any more.
     pub fn unfollow(&self, owner: i64) {
-        let mut feeds = self.feeds.lock();
+        let feeds = &mut self.given.lock().feeds;
         feeds.retain(|feed| feed.owner() != owner);
         if feeds.is_empty() {
             *feeds = Vec::new();
@@ -287,22 +297,33 @@ impl Session {
 
     /// What it follows.
     pub fn feeds(&self) -> Vec<Arc<dyn Feed>> {
-        self.feeds.lock().clone()
+        self.given.lock().feeds.clone()
     }
 
     /// The feed of that owner, if it follows it.
     pub(crate) fn feed(&self, owner: i64) -> Option<Arc<dyn Feed>> {
-        let feeds = self.feeds.lock();
+        let feeds = &self.given.lock().feeds;
         feeds.iter().find(|feed| feed.owner() == owner).cloned()
     }
 
     /// A feed begins to be emptied into this session, or is done; under the lock of the feed.
     pub fn set_feed_draining(&self, draining: bool) {
         if draining {
-            self.feeds_draining.fetch_add(1, Ordering::AcqRel);
+            self.given_in_pages.fetch_add(1, Ordering::AcqRel);
         } else {
-            self.feeds_draining.fetch_sub(1, Ordering::AcqRel);
+            self.given_in_pages.fetch_sub(1, Ordering::AcqRel);
         }
+    }
+
+    /// Sets what is left to be shown to it, and gives what was left. As long as there is something
+    /// it is being drained.
+    pub(crate) fn set_greeting(&self, left: Option<Box<Greeting>>) -> Option<Box<Greeting>> {
+        let mut given = self.given.lock();
+        let (was, is) = (given.greeting.is_some(), left.is_some());
+        if was != is {
+            self.set_feed_draining(is);
+        }
+        std::mem::replace(&mut given.greeting, left)
     }
 
     /// Sets what [`Session::is_draining`] tells, under the account's lock.

@@ -6,6 +6,7 @@
 
 mod expiry;
 mod feeds;
+mod presence;
 mod sessions;
 mod world;
 
