@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use minidom::Element;
 use waxwing_xmpp::builder::With;
+use waxwing_xmpp::dom::serialize;
 use waxwing_xmpp::subscription::{self, Action};
 use waxwing_xmpp::{Jid, Stanza, StanzaError, ns};
 
@@ -15,6 +16,13 @@ use crate::exchange::Exchange;
 use crate::presence::presence_stanza;
 use crate::roster::Item;
 use crate::session::Session;
+
+/// Bytes of a subscription request that is passed on and kept as it came.
+const MAX_REQUEST: usize = 2048;
+/// Bytes of the status in a longer one; more is cut.
+const MAX_STATUS: usize = 1024;
+/// Bytes of its id; a longer one is left out.
+const MAX_ID: usize = 256;
 
 /// A stanza that follows from a change of a subscription.
 type Next = (Jid, Action, Stanza, Jid);
@@ -36,6 +44,10 @@ impl Exchange {
         let stamped = stanza
             .stamp(account.jid.as_str(), None)
             .with_to(contact.as_str());
+        let stamped = match action {
+            Action::Subscribe => brief(stamped),
+            _ => stamped,
+        };
         self.change_outbound(account, contact, action, stamped)
             .await
     }
@@ -308,6 +320,39 @@ impl Exchange {
             .build();
         Stanza::from_element(&push)
     }
+}
+
+/// A subscription request as it is kept for as long as the contact does not answer: whole if it is
+/// short (RFC 6121 §3.1.3), else what fits of it.
+fn brief(request: Stanza) -> Stanza {
+    if request.len() <= MAX_REQUEST {
+        return request;
+    }
+    let element = request.to_element();
+    let mut kept = Element::builder("presence", ns::CLIENT);
+    for name in ["type", "from", "to", "id"] {
+        let value = element.attr(name);
+        if let Some(value) = value.filter(|value| name != "id" || value.len() <= MAX_ID) {
+            kept = kept.with(name, value);
+        }
+    }
+    let mut room = MAX_REQUEST;
+    for child in element.children() {
+        let child = if child.is("status", ns::CLIENT) {
+            let text = child.text();
+            let end = text.floor_char_boundary(MAX_STATUS.min(text.len()));
+            let status = Element::builder("status", ns::CLIENT);
+            status.append(&text[..end]).build()
+        } else {
+            child.clone()
+        };
+        let bytes = serialize(&child).len();
+        if bytes <= room {
+            room -= bytes;
+            kept = kept.append(child);
+        }
+    }
+    Stanza::from_element(&kept.build())
 }
 
 /// Nothing is written for an account that is gone.

@@ -14,6 +14,9 @@ use crate::exchange::{Exchange, parse_address};
 use crate::position::Position;
 use crate::session::Session;
 
+/// Bytes of a presence stanza. It goes to every contact, and is kept for those who come later.
+const MAX_PRESENCE: usize = 16 * 1024;
+
 impl Exchange {
     /// Takes a presence stanza that a client sent.
     pub(crate) async fn accept_presence(
@@ -23,6 +26,9 @@ impl Exchange {
     ) {
         let stanza = frame.stamp(session.jid.as_str(), session.lang.as_deref());
         let outcome = match frame.to() {
+            _ if stanza.len() > MAX_PRESENCE => {
+                Err(StanzaError::policy_violation().with_text("a presence stanza can have 16 KiB"))
+            }
             None => self.undirected(session, &stanza).await,
             Some(to) => match parse_address(&to) {
                 Ok(to) => self.directed(session, stanza.clone(), to).await,
