@@ -14,7 +14,7 @@ use crate::account::{Account, State};
 use crate::db::Pending;
 use crate::exchange::Exchange;
 use crate::presence::presence_stanza;
-use crate::roster::Item;
+use crate::roster::{Item, Roster};
 use crate::session::Session;
 
 /// Bytes of a subscription request that is passed on and kept as it came.
@@ -64,12 +64,11 @@ impl Exchange {
             let mut state = account.lock();
             refuse_removed(&state)?;
             let before = state.roster.get(contact.as_str()).cloned();
-            let known = before.is_some();
             let mut item = before.unwrap_or_default();
             let verdict = subscription::outbound(item.state, action);
             let changed = verdict.next != item.state;
-            if !known && changed && state.roster.len() >= self.settings.load().roster_items {
-                return Err(StanzaError::resource_constraint().with_text("the roster is full"));
+            if changed {
+                self.refuse_full(&state.roster, contact, &item)?;
             }
             item.state = verdict.next;
             item.listed |= verdict.push;
@@ -151,11 +150,10 @@ impl Exchange {
                 return (None, None);
             }
             let before = state.roster.get(contact.as_str()).cloned();
-            let known = before.is_some();
             let mut item = before.unwrap_or_default();
             let verdict = subscription::inbound(item.state, action);
             let changed = verdict.next != item.state;
-            if !known && changed && state.roster.len() >= self.settings.load().roster_items {
+            if changed && self.refuse_full(&state.roster, contact, &item).is_err() {
                 // A stranger's request has no claim on room that is not there.
                 return (Some(Action::Unsubscribed), None);
             }
@@ -196,15 +194,13 @@ impl Exchange {
             let mut state = account.lock();
             refuse_removed(&state)?;
             let known = state.roster.get(contact.as_str()).cloned();
-            if known.is_none() && state.roster.len() >= self.settings.load().roster_items {
-                return Err(StanzaError::resource_constraint().with_text("the roster is full"));
-            }
             let item = Item {
                 name,
                 groups,
                 listed: true,
                 ..known.unwrap_or_default()
             };
+            self.refuse_full(&state.roster, contact, &item)?;
             self.keep_item(account, &mut state.roster, contact, item)
         };
         written.await?;
@@ -267,11 +263,22 @@ impl Exchange {
         }
     }
 
+    /// An entry that the roster has no room for. A roster is sent as one stanza: it takes no more than
+    /// half of an outbox.
+    fn refuse_full(&self, roster: &Roster, contact: &Jid, item: &Item) -> Result<(), StanzaError> {
+        let settings = self.settings.load();
+        let (items, bytes) = (settings.roster_items, settings.outbox_bytes / 2);
+        if roster.has_room(contact, item, items, bytes) {
+            return Ok(());
+        }
+        Err(StanzaError::resource_constraint().with_text("the roster is full"))
+    }
+
     /// Puts an item into the roster and the write on its way; an entry that says nothing goes.
     fn keep_item(
         &self,
         account: &Account,
-        roster: &mut crate::roster::Roster,
+        roster: &mut Roster,
         contact: &Jid,
         item: Item,
     ) -> Pending {

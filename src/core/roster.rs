@@ -51,6 +51,33 @@ impl Item {
         });
         item.append_all(groups).build()
     }
+
+    /// What its `<item/>` takes at most, in bytes of XML.
+    fn bytes(&self, jid: &Jid) -> usize {
+        let groups = self.groups.iter();
+        let groups = groups
+            .map(|group| GROUP_BYTES + escaped(group))
+            .sum::<usize>();
+        ITEM_BYTES + escaped(jid.as_str()) + escaped(&self.name) + groups
+    }
+}
+
+/// What a roster takes besides its items, in bytes of XML.
+const ROSTER_BYTES: usize = 512;
+/// What an item takes besides what it names.
+const ITEM_BYTES: usize = 128;
+/// The same of a group.
+const GROUP_BYTES: usize = "<group></group>".len();
+
+/// How many bytes a text takes as XML.
+fn escaped(text: &str) -> usize {
+    let more = |byte| match byte {
+        b'<' | b'>' => 4,
+        b'&' => 5,
+        b'"' | b'\'' | b'\t' | b'\n' | b'\r' => 6,
+        _ => 1,
+    };
+    text.bytes().map(more).sum()
 }
 
 /// See the [module](self).
@@ -80,6 +107,17 @@ impl Roster {
     /// Entries of any kind.
     pub fn len(&self) -> usize {
         self.items.len()
+    }
+
+    /// Whether it may have this entry, if it may have so many and take so many bytes as the answer to
+    /// a client that asks for it. What grows no larger may always be changed.
+    pub fn has_room(&self, contact: &Jid, item: &Item, items: usize, bytes: usize) -> bool {
+        let known = self.get(contact.as_str());
+        let before = known.map_or(0, |known| known.bytes(contact));
+        let now = item.bytes(contact);
+        let all = || self.items.iter().map(|(jid, item)| item.bytes(jid));
+        (known.is_some() || self.len() < items)
+            && (now <= before || ROSTER_BYTES + all().sum::<usize>() - before + now <= bytes)
     }
 
     /// Whether there are none.

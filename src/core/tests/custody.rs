@@ -4,6 +4,7 @@
 // Helpers of tests fail where they stand.
 #![allow(clippy::unwrap_used)]
 
+mod contacts;
 mod expiry;
 mod feeds;
 mod presence;
