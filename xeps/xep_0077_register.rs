@@ -12,6 +12,7 @@ use std::sync::Arc;
 use minidom::Element;
 use parking_lot::Mutex;
 use waxwing_core::Exchange;
+use waxwing_core::network::network;
 use waxwing_core::powers::{
     Answer, Answered, Boxed, Claim, Extension, Place, Query, Specification, Stream, StreamFacts,
     Verb,
@@ -21,13 +22,13 @@ use waxwing_xmpp::{Jid, StanzaError};
 const NS: &str = "jabber:iq:register";
 const FEATURE: &str = "http://jabber.org/features/iq-register";
 
-/// Addresses whose registrations are remembered; beyond, the oldest are forgotten all at once.
-const MAX_ADDRESSES: usize = 10_000;
+/// Networks whose registrations are remembered for the hour; beyond, others are refused.
+const MAX_NETWORKS: usize = 10_000;
 
 /// See the [module](self).
 #[derive(Default)]
 pub struct Register {
-    /// Registrations of the current hour by address.
+    /// Registrations of the current hour.
     recent: Mutex<Recent>,
 }
 
@@ -35,6 +36,25 @@ pub struct Register {
 struct Recent {
     since: Duration,
     count: HashMap<IpAddr, u32>,
+}
+
+impl Recent {
+    /// Whether a peer may register another account now, if `limit` are allowed in an hour.
+    fn admit(&mut self, peer: IpAddr, now: Duration, limit: u32) -> bool {
+        if now.saturating_sub(self.since) > Duration::from_secs(3600) {
+            *self = Recent {
+                since: now,
+                count: HashMap::new(),
+            };
+        }
+        let network = network(peer);
+        if self.count.len() >= MAX_NETWORKS && !self.count.contains_key(&network) {
+            return false;
+        }
+        let count = self.count.entry(network).or_default();
+        *count = count.saturating_add(1);
+        *count <= limit
+    }
 }
 
 impl Extension for Register {
@@ -93,17 +113,9 @@ impl Register {
 
     /// Bounds what one address can register in an hour.
     fn admit(&self, exchange: &Exchange, peer: IpAddr) -> bool {
+        let limit = exchange.settings.load().registrations_per_hour;
         let now = exchange.clock.elapsed();
-        let mut recent = self.recent.lock();
-        if now - recent.since > Duration::from_secs(3600) || recent.count.len() > MAX_ADDRESSES {
-            *recent = Recent {
-                since: now,
-                count: HashMap::new(),
-            };
-        }
-        let count = recent.count.entry(peer).or_default();
-        *count += 1;
-        *count <= exchange.settings.load().registrations_per_hour
+        self.recent.lock().admit(peer, now, limit)
     }
 }
 
@@ -183,5 +195,43 @@ fn form(registered: Option<&str>) -> Element {
             .append(field("username", ""))
             .append(field("password", ""))
             .build(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_host_with_many_addresses_is_one() {
+        let mut recent = Recent::default();
+        assert!(recent.admit(address("2001:db8::1"), HOUR, 2));
+        assert!(recent.admit(address("2001:db8::ffff:1"), HOUR, 2));
+        assert!(!recent.admit(address("2001:db8::2:0:0:1"), HOUR, 2));
+        assert!(recent.admit(address("2001:db8:0:1::1"), HOUR, 2));
+        assert!(recent.admit(address("192.0.2.1"), HOUR, 1));
+        assert!(!recent.admit(address("::ffff:192.0.2.1"), HOUR, 1));
+        assert!(recent.admit(address("192.0.2.1"), 3 * HOUR, 1));
+    }
+
+    #[test]
+    fn at_the_bound_nothing_is_forgotten() {
+        let mut recent = Recent::default();
+        let first = address("10.0.0.0");
+        for number in 0..MAX_NETWORKS {
+            let peer = IpAddr::from((0x0a00_0000 + u32::try_from(number).unwrap()).to_be_bytes());
+            assert!(recent.admit(peer, HOUR, 1));
+        }
+        assert!(!recent.admit(address("192.0.2.1"), HOUR, 1));
+        assert!(!recent.admit(first, HOUR, 1));
+        assert!(recent.admit(first, HOUR, 2 + 1));
+        assert_eq!(recent.count.len(), MAX_NETWORKS);
+        assert!(recent.admit(address("192.0.2.1"), 3 * HOUR, 1));
     }
 }

@@ -21,6 +21,7 @@ pub mod feed;
 mod greeting;
 pub mod iq;
 pub mod mailbox_store;
+pub mod network;
 pub mod outbox;
 pub mod position;
 pub mod powers;
