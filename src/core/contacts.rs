@@ -11,7 +11,7 @@ use waxwing_xmpp::subscription::{self, Action};
 use waxwing_xmpp::{Jid, Stanza, StanzaError, ns};
 
 use crate::account::{Account, State};
-use crate::db::Pending;
+use crate::db::{Pending, Statement};
 use crate::exchange::Exchange;
 use crate::presence::presence_stanza;
 use crate::roster::{Item, Roster};
@@ -226,7 +226,7 @@ impl Exchange {
             let actions = subscription::remove(item.state);
             let statements = state.roster.remove(account.id, contact);
             (
-                self.database.submit(statements),
+                self.write_roster(account, statements),
                 actions,
                 state.roster.version,
             )
@@ -288,6 +288,13 @@ impl Exchange {
         } else {
             roster.put(account.id, contact, item)
         };
+        self.write_roster(account, statements)
+    }
+
+    /// Nothing is stored for an anonymous user: nobody would remove it.
+    fn write_roster(&self, account: &Account, statements: Vec<Statement>) -> Pending {
+        let is_stored = account.id >= 0;
+        let statements = if is_stored { statements } else { Vec::new() };
         self.database.submit(statements)
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use minidom::Element;
 use waxwing_core::Settings;
+use waxwing_core::binding::Binding;
 
 use crate::world::{World, jid};
 
@@ -58,4 +59,25 @@ async fn a_roster_takes_half_of_an_outbox_at_most() {
         .iter()
         .filter(|(_, item)| item.state.pending_out);
     assert!((1..10).contains(&asked.count()));
+}
+
+#[tokio::test]
+async fn the_roster_of_an_anonymous_user_is_not_written() {
+    let world = World::new().await;
+    let guest = jid("guest@localhost");
+    let guest = world.exchange.bind_anonymous(&guest, Binding::default());
+    let guest = guest.unwrap();
+    let (account, contact) = (&guest.account, jid("romeo@localhost"));
+    let group = vec!["All".to_owned()];
+    let exchange = &world.exchange;
+    exchange
+        .set_item(account, &contact, String::new(), group)
+        .await
+        .unwrap();
+    assert_eq!(account.lock().roster.len(), 1);
+    let select = "SELECT account FROM roster";
+    let rows = exchange.database.query(select, Vec::new()).await.unwrap();
+    assert!(rows.is_empty());
+    exchange.remove_item(account, &contact).await.unwrap();
+    assert!(account.lock().roster.is_empty());
 }
