@@ -64,6 +64,16 @@ impl UserAgent {
 }
 
 impl Binding<'_> {
+    /// Whether nobody can know the resource who was not told of this session: it is made of chance
+    /// alone, not of what is the same at every login.
+    pub(crate) fn is_secret(&self) -> bool {
+        self.resource.is_none() && self.agent_id().is_none()
+    }
+
+    fn agent_id(&self) -> Option<&String> {
+        self.user_agent.as_ref()?.id.as_ref()
+    }
+
     /// The full JID that the session is to have.
     ///
     /// A resource that the server makes is the same for an installation of a client at every
@@ -75,7 +85,7 @@ impl Binding<'_> {
             let chosen = bare.with_resource_tolerant(resource);
             return chosen.map_err(|_| StanzaError::bad_request());
         }
-        let own = match self.user_agent.as_ref().and_then(|agent| agent.id.as_ref()) {
+        let own = match self.agent_id() {
             Some(id) => short_hash(&format!("{bare}\0{id}")),
             None => ids.token(),
         };

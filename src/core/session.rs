@@ -38,7 +38,7 @@ pub struct Session {
     pub jid: Jid,
     /// The account that it belongs to.
     pub account: Arc<Account>,
-    /// Whether the server made its resource up: who names it must have been told.
+    /// Whether its resource is made of chance: who names it must have been told of this session.
     pub resource_is_secret: bool,
     /// What its client said of itself (XEP-0388); nobody else is told.
     pub user_agent: Option<Box<UserAgent>>,

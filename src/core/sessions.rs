@@ -42,7 +42,7 @@ impl Exchange {
         binding: Binding<'_>,
     ) -> Result<Arc<Session>, StanzaError> {
         let jid = binding.address(&account.jid, &*self.ids)?;
-        let made_up = binding.resource.is_none();
+        let is_secret = binding.is_secret();
         let settings = self.settings.load();
         let reference = SessionRef {
             node: 1,
@@ -56,7 +56,7 @@ impl Exchange {
             reference,
             jid,
             Arc::clone(account),
-            made_up,
+            is_secret,
             user_agent,
             outbox,
             lang,
