@@ -9,12 +9,13 @@
 mod query;
 mod walk;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use minidom::Element;
 use waxwing_core::clock::Timestamp;
 use waxwing_core::db::DbError;
-use waxwing_core::mailbox_store::{StoredRow, id_at};
+use waxwing_core::mailbox_store::{Piece, StoredRow, id_at};
 use waxwing_core::outbox::{Outbox, Push};
 use waxwing_core::powers::{
     Answer, Answered, Boxed, Claim, Extension, Inline, Keep, Kept, Place, Query, Specification,
@@ -30,7 +31,7 @@ use crate::xep_0359_stanza_ids::archive_id;
 use crate::{xep_0045_muc as muc, xep_0059_rsm as rsm};
 
 use query::Wish;
-use walk::{Page, Walk};
+use walk::{PIECE_BYTES, Page, Walk};
 
 /// The namespace.
 pub const NS: &str = "urn:xmpp:mam:2";
@@ -146,7 +147,7 @@ async fn search(exchange: &Exchange, archive: &Archive, query: &Query) -> Answer
     }
     let (mailbox, account) = (&exchange.mailbox, archive.owner);
     let named = wish.named();
-    let known = mailbox.archive_rows(account, &named).await?;
+    let known = mailbox.archive_sizes(account, &named).await?;
     if known.len() < named.len() {
         // §4.1.3 and §4.3.2.
         return Err(StanzaError::item_not_found());
@@ -161,16 +162,21 @@ async fn search(exchange: &Exchange, archive: &Archive, query: &Query) -> Answer
         room(&query.session.outbox),
     );
     if !wish.ids.is_empty() {
-        let is_wanted = |row: &StoredRow| {
-            wish.ids.contains(&row.id) && walk.filter.after < row.id && row.id < walk.filter.before
+        let is_wanted = |(id, _): &(i64, u64)| {
+            wish.ids.contains(id) && walk.filter.after < *id && *id < walk.filter.before
         };
-        let rows = known.into_iter().filter(is_wanted).collect();
-        walk.take(rows);
-        walk.take(Vec::new());
+        let mut wanted: VecDeque<_> = known.into_iter().filter(is_wanted).collect();
+        while walk.asks_for().is_some() {
+            let ids = walk::piece(&mut wanted, walk.is_backwards);
+            let rows = mailbox.archive_rows(account, &ids).await?;
+            let is_last = wanted.is_empty();
+            walk.take(Piece { rows, is_last });
+        }
     }
     while let Some(limit) = walk.asks_for() {
-        let rows = mailbox.archive_page(account, &walk.filter, walk.is_backwards, limit);
-        walk.take(rows.await?);
+        let (filter, backwards) = (&walk.filter, walk.is_backwards);
+        let piece = mailbox.archive_piece(account, filter, backwards, limit, PIECE_BYTES);
+        walk.take(piece.await?);
     }
     let page = walk.page()?;
     if !send(archive, &query.session, &wish, &page.rows) {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use waxwing_core::mailbox_store::{Filter, StoredRow};
+use waxwing_core::mailbox_store::{Filter, Piece, StoredRow};
 use waxwing_xmpp::dom::escape_attr;
 use waxwing_xmpp::{Jid, Stanza, StanzaError};
 
@@ -10,8 +10,12 @@ use super::query::Wish;
 
 /// Rows that are read at a time.
 const CHUNK: usize = 64;
+/// Bytes of them, but for one that is larger.
+pub(super) const PIECE_BYTES: usize = 256 * 1024;
 /// Rows that one query may look at where not all of them match.
 const LOOKED_AT: usize = 16_384;
+/// Their bytes.
+const LOOKED_AT_BYTES: usize = 16 * 1024 * 1024;
 /// What a result takes besides the message in it, its addresses and its `queryid`.
 const AROUND: usize = 512;
 
@@ -28,6 +32,7 @@ pub(super) struct Walk {
     found: VecDeque<StoredRow>,
     bytes: usize,
     looked_at: usize,
+    looked_at_bytes: usize,
     end: Option<End>,
 }
 
@@ -76,6 +81,7 @@ impl Walk {
             found: VecDeque::new(),
             bytes: 0,
             looked_at: 0,
+            looked_at_bytes: 0,
             end: None,
         }
     }
@@ -94,9 +100,8 @@ impl Walk {
         })
     }
 
-    /// Takes what was read, oldest first. Fewer rows than asked for: there are no more.
-    pub(super) fn take(&mut self, rows: Vec<StoredRow>) {
-        let is_last = self.asks_for().is_some_and(|asked| rows.len() < asked);
+    /// Takes what was read.
+    pub(super) fn take(&mut self, Piece { rows, is_last }: Piece) {
         if self.is_backwards {
             rows.into_iter().rev().for_each(|row| self.look_at(row));
         } else {
@@ -105,10 +110,15 @@ impl Walk {
         if self.end.is_none() {
             if is_last {
                 self.end = Some(End::Exhausted);
-            } else if self.looked_at >= LOOKED_AT {
+            } else if self.is_tired() {
                 self.end = Some(End::Tired);
             }
         }
+    }
+
+    fn is_tired(&self) -> bool {
+        let has_bound = self.test.is_some();
+        has_bound && (self.looked_at >= LOOKED_AT || self.looked_at_bytes >= LOOKED_AT_BYTES)
     }
 
     fn look_at(&mut self, row: StoredRow) {
@@ -121,6 +131,7 @@ impl Walk {
             self.filter.after = row.id;
         }
         self.looked_at += 1;
+        self.looked_at_bytes += row.body.len();
         if self.test.as_ref().is_some_and(|test| !test.passes(&row)) {
             return;
         }
@@ -153,6 +164,29 @@ impl Walk {
             is_complete: self.end == Some(End::Exhausted),
         })
     }
+}
+
+/// Takes the ids of the rows to be read next off those that are wanted, which are given with their
+/// bytes, oldest first.
+pub(super) fn piece(wanted: &mut VecDeque<(i64, u64)>, is_backwards: bool) -> Vec<i64> {
+    let (mut ids, mut bytes) = (Vec::new(), 0);
+    while let Some((id, size)) = if is_backwards {
+        wanted.back().copied()
+    } else {
+        wanted.front().copied()
+    } {
+        bytes += size;
+        if !ids.is_empty() && bytes > PIECE_BYTES as u64 {
+            break;
+        }
+        ids.push(id);
+        if is_backwards {
+            wanted.pop_back();
+        } else {
+            wanted.pop_front();
+        }
+    }
+    ids
 }
 
 /// §4.1.1, for an address that the index does not tell apart.

@@ -222,8 +222,8 @@ async fn read(mailbox: &Mailbox, middle: i64, when: &str) {
         for (with, of) in [(None, ""), (with, " of one peer")] {
             let filter = Filter { with, ..filter };
             let page = async || {
-                let page = mailbox.archive_page(TALKER, &filter, backwards, 50);
-                assert_eq!(page.await.expect("a page").len(), 50);
+                let page = mailbox.archive_piece(TALKER, &filter, backwards, 50, 256 << 10);
+                assert_eq!(page.await.expect("a page").rows.len(), 50);
             };
             time(&format!("  {name} 50{of}"), page).await;
         }

@@ -2,8 +2,9 @@
 
 use crate::db::DbError;
 
+use super::queue::fitting;
 use super::read::ids;
-use super::rows::{Sent, StoredRow, id_at};
+use super::rows::{Flags, Sent, StoredRow, id_at};
 use super::tail::{Kind, Span};
 use super::{Mailbox, sql, unsigned};
 
@@ -40,6 +41,25 @@ impl Filter {
     }
 }
 
+/// A piece of an archive.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// Oldest first.
+    pub rows: Vec<StoredRow>,
+    /// Whether there are no more.
+    pub is_last: bool,
+}
+
+impl Default for Piece {
+    /// There is nothing.
+    fn default() -> Self {
+        Piece {
+            rows: Vec::new(),
+            is_last: true,
+        }
+    }
+}
+
 impl Mailbox {
     /// The first rows of an archive that pass the filter, or the last if `backwards`, at most
     /// `limit`; oldest first in both cases. Only what is committed. Fewer than `limit`: there are no
@@ -51,27 +71,65 @@ impl Mailbox {
         backwards: bool,
         limit: usize,
     ) -> Result<Vec<StoredRow>, DbError> {
-        let mut span = filter.span(backwards, limit);
+        let mut rest = *filter;
         let mut page = Vec::new();
         loop {
-            let chosen = self.choose(account, &Kind::ARCHIVE, &span).await?;
-            let (Some(first), Some(last)) = (chosen.first(), chosen.last()) else {
-                return Ok(page);
-            };
-            let mut found = self.shown(account, &ids(&chosen)).await?;
+            let missing = limit - page.len();
+            let piece = self.archive_piece(account, &rest, backwards, missing, usize::MAX);
+            let Piece { mut rows, is_last } = piece.await?;
             if backwards {
-                span.before = first.0;
-                found.append(&mut page);
-                page = found;
+                rest.before = rows.first().map_or(rest.before, |row| row.id);
+                rows.append(&mut page);
+                page = rows;
             } else {
-                span.after = last.0;
-                page.append(&mut found);
+                rest.after = rows.last().map_or(rest.after, |row| row.id);
+                page.append(&mut rows);
             }
-            if chosen.len() < span.limit || page.len() == limit {
+            // Some may have been removed between the two looks.
+            if is_last || page.len() == limit {
                 return Ok(page);
             }
-            // Some were removed between the two looks.
-            span.limit = limit - page.len();
+        }
+    }
+
+    /// As many of these rows as have `max_bytes` of stanzas together, and one at least.
+    pub async fn archive_piece(
+        &self,
+        account: i64,
+        filter: &Filter,
+        backwards: bool,
+        limit: usize,
+        max_bytes: usize,
+    ) -> Result<Piece, DbError> {
+        let mut span = filter.span(backwards, limit);
+        loop {
+            let mut chosen = self.choose(account, &Kind::ARCHIVE, &span).await?;
+            let (Some(oldest), Some(newest)) = (chosen.first().copied(), chosen.last().copied())
+            else {
+                return Ok(Piece::default());
+            };
+            let mut is_last = chosen.len() < limit;
+            if span.peer.is_some() {
+                // The index of peers does not know them.
+                chosen = self.archive_sizes(account, &ids(&chosen)).await?;
+            }
+            let found = chosen.len();
+            if backwards {
+                chosen.drain(..found - fitting(chosen.iter().rev(), max_bytes));
+            } else {
+                chosen.truncate(fitting(chosen.iter(), max_bytes));
+            }
+            is_last &= chosen.len() == found;
+            let rows = self.shown(account, &ids(&chosen)).await?;
+            if is_last || !rows.is_empty() {
+                return Ok(Piece { rows, is_last });
+            }
+            // All of these were removed between the looks.
+            if backwards {
+                span.before = chosen.first().map_or(oldest.0, |row| row.0);
+            } else {
+                span.after = chosen.last().map_or(newest.0, |row| row.0);
+            }
         }
     }
 
@@ -109,6 +167,27 @@ impl Mailbox {
     /// Those of the rows with these ids that the archive of the account shows, oldest first.
     pub async fn archive_rows(&self, account: i64, ids: &[i64]) -> Result<Vec<StoredRow>, DbError> {
         self.shown(account, ids).await
+    }
+
+    /// Ids and bytes of those of the rows with these ids that the archive of the account shows,
+    /// oldest first. Their stanzas are not read.
+    pub async fn archive_sizes(
+        &self,
+        account: i64,
+        ids: &[i64],
+    ) -> Result<Vec<(i64, u64)>, DbError> {
+        let mut sizes = Vec::new();
+        for chunk in sql::chunks(ids) {
+            for row in self.0.database.query(sql::SIZES, chunk).await? {
+                let (recipient, sender) = (row.int(1)?, row.int(2)?);
+                if Flags::stored(row.int(3)?)?.shows(account, recipient, sender) {
+                    sizes.push((row.int(0)?, unsigned(&row, 4)?));
+                }
+            }
+        }
+        sizes.sort_unstable();
+        sizes.dedup();
+        Ok(sizes)
     }
 
     /// The ids of the oldest and the newest row of an archive; `None`: it is empty.

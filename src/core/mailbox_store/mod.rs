@@ -43,7 +43,7 @@ use cursors::Cursors;
 use index::State;
 use rows::unsigned;
 
-pub use archive::Filter;
+pub use archive::{Filter, Piece};
 pub use devices::{Device, MAX_DEVICES};
 pub use rows::{Flags, NewRow, OwnedRow, Sent, StoredRow, Usage, id_at, peer_hash, time_of};
 pub use stats::Stats;

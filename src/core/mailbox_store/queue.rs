@@ -43,7 +43,7 @@ impl Mailbox {
         loop {
             let span = Span::after(after, limit);
             let mut chosen = self.choose(account, &Kind::QUEUE, &span).await?;
-            chosen.truncate(fitting(&chosen, max_bytes));
+            chosen.truncate(fitting(chosen.iter(), max_bytes));
             let Some((last, _)) = chosen.last().copied() else {
                 return Ok(Vec::new());
             };
@@ -88,11 +88,11 @@ impl Mailbox {
 }
 
 /// How many of these go within the bytes: the first always.
-fn fitting(rows: &[(i64, u64)], max_bytes: usize) -> usize {
+pub(super) fn fitting<'a>(rows: impl Iterator<Item = &'a (i64, u64)>, max_bytes: usize) -> usize {
     let mut bytes = 0;
     let fits = |(position, (_, size)): &(usize, &(i64, u64))| {
         bytes += size;
         *position == 0 || bytes <= max_bytes as u64
     };
-    rows.iter().enumerate().take_while(fits).count()
+    rows.enumerate().take_while(fits).count()
 }

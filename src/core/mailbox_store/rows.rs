@@ -64,6 +64,12 @@ impl Flags {
         Flags(self.0 & !other.0)
     }
 
+    /// Whether a row of these two accounts shows in the archive of `account`.
+    pub(super) fn shows(self, account: i64, recipient: i64, sender: i64) -> bool {
+        recipient == account && self.any(Flags::ARCHIVED)
+            || sender == account && self.any(Flags::SENT)
+    }
+
     /// The flags of a stored number.
     pub(super) fn stored(number: i64) -> Result<Flags, DbError> {
         let bits = u8::try_from(number).map_err(|_| DbError::unexpected("flags of a message"))?;
@@ -210,8 +216,7 @@ impl Found {
     /// Whether it shows in the archive of an account.
     pub(super) fn is_shown_to(&self, account: i64) -> bool {
         let flags = self.row.flags;
-        self.recipient == account && flags.any(Flags::ARCHIVED)
-            || self.sender_account == account && flags.any(Flags::SENT)
+        flags.shows(account, self.recipient, self.sender_account)
     }
 }
 

@@ -42,7 +42,18 @@ impl Entry {
 }
 
 /// What the database would answer.
-fn read(archive: &[Entry], filter: &Filter, backwards: bool, limit: usize) -> Vec<StoredRow> {
+fn read(archive: &[Entry], filter: &Filter, backwards: bool, limit: usize) -> Piece {
+    piece_of(archive, filter, backwards, limit, 1000)
+}
+
+/// The same with another bound of the bytes.
+fn piece_of(
+    archive: &[Entry],
+    filter: &Filter,
+    backwards: bool,
+    limit: usize,
+    max_bytes: usize,
+) -> Piece {
     let bare = |peer: &str| peer.split('/').next().unwrap_or_default().to_owned();
     let mut found: Vec<_> = archive
         .iter()
@@ -54,12 +65,24 @@ fn read(archive: &[Entry], filter: &Filter, backwards: bool, limit: usize) -> Ve
         })
         .map(Entry::row)
         .collect();
-    if backwards {
-        found.drain(..found.len().saturating_sub(limit));
-    } else {
-        found.truncate(limit);
+    let (all, mut bytes, mut fits) = (found.len(), 0, 0);
+    while fits < limit.min(all) {
+        let next = if backwards { all - 1 - fits } else { fits };
+        bytes += found[next].body.len();
+        if fits > 0 && bytes > max_bytes {
+            break;
+        }
+        fits += 1;
     }
-    found
+    if backwards {
+        found.drain(..all - fits);
+    } else {
+        found.truncate(fits);
+    }
+    Piece {
+        rows: found,
+        is_last: fits == all,
+    }
 }
 
 /// A query for messages with somebody, a page of `max` from `start`.
@@ -208,14 +231,53 @@ fn a_search_for_a_full_address_gives_up_some_time() {
     let nobody = wish(Some("romeo@x/nowhere"), 10, &Start::First);
     let mut walk = begun(&nobody, usize::MAX);
     while let Some(limit) = walk.asks_for() {
-        let rows = read(&archive, &walk.filter, walk.is_backwards, limit);
-        walk.take(rows);
+        let (filter, backwards) = (&walk.filter, walk.is_backwards);
+        walk.take(piece_of(&archive, filter, backwards, limit, PIECE_BYTES));
     }
     assert!(walk.looked_at <= LOOKED_AT + CHUNK);
     assert_eq!(
         walk.page().unwrap_err().condition.name(),
         "resource-constraint"
     );
+}
+
+/// By what it reads too: messages of 100 KiB are fewer.
+#[test]
+fn a_search_for_a_full_address_gives_up_after_many_bytes() {
+    let large = |id| Entry {
+        id,
+        peer: "romeo@x/orchard",
+        is_sent: false,
+        text: 100 * 1024,
+    };
+    let archive: Vec<Entry> = (1..=200).map(large).collect();
+    let nobody = wish(Some("romeo@x/nowhere"), 10, &Start::First);
+    let mut walk = begun(&nobody, usize::MAX);
+    while let Some(limit) = walk.asks_for() {
+        let (filter, backwards) = (&walk.filter, walk.is_backwards);
+        walk.take(piece_of(&archive, filter, backwards, limit, PIECE_BYTES));
+    }
+    assert!(walk.looked_at_bytes <= LOOKED_AT_BYTES + PIECE_BYTES);
+    assert_eq!(
+        walk.page().unwrap_err().condition.name(),
+        "resource-constraint"
+    );
+}
+
+#[test]
+fn named_rows_are_read_in_pieces_from_the_end_that_is_asked_for() {
+    let half = PIECE_BYTES as u64 / 2;
+    let rows = [(1, half), (2, half), (3, 1), (4, 9 * half), (5, 1)];
+    let pieces = |is_backwards| {
+        let mut wanted = VecDeque::from(rows);
+        let next = || {
+            let ids = piece(&mut wanted, is_backwards);
+            (!ids.is_empty()).then_some(ids)
+        };
+        std::iter::from_fn(next).collect::<Vec<_>>()
+    };
+    assert_eq!(pieces(false), [vec![1, 2], vec![3], vec![4], vec![5]]);
+    assert_eq!(pieces(true), [vec![5], vec![4], vec![3, 2], vec![1]]);
 }
 
 #[test]
@@ -252,7 +314,10 @@ fn the_addresses_around_a_result_count() {
         let reader = Jid::parse(&format!("juliet@x/{resource}")).unwrap();
         let owner = Jid::parse(OWNER).unwrap();
         let mut walk = Walk::new(&all, &owner, &reader, 8 * one);
-        walk.take(archive.iter().map(Entry::row).collect());
+        walk.take(Piece {
+            rows: archive.iter().map(Entry::row).collect(),
+            is_last: true,
+        });
         walk.page().unwrap().rows.len()
     };
     let (short, long) = (ended("b"), ended(&"&".repeat(1000)));

@@ -54,6 +54,13 @@ pub(in super::super) const BODIES: &str = concat!(
     ")"
 );
 
+/// Whom rows are for and how large they are, without their stanzas.
+pub(in super::super) const SIZES: &str = concat!(
+    "SELECT id, recipient, sender_account, flags, size FROM message WHERE id IN (",
+    ids!(),
+    ")"
+);
+
 pub(in super::super) const SENT: &str = concat!(
     "SELECT id, sender_account, key, stream, number FROM message WHERE id IN (",
     ids!(),

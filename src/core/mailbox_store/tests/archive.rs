@@ -88,6 +88,52 @@ async fn an_archive_is_paged_by_peer() {
     }
 }
 
+/// By bytes, with and without a peer: nothing is left out, and what does not fit is not read.
+#[tokio::test]
+async fn an_archive_is_read_in_pieces() {
+    for move_at in [1, 37, 1000] {
+        let directory = TempDir::new().unwrap();
+        let (database, mailbox) = open(directory.path(), move_at).await;
+        let ids = talk(&mailbox).await;
+        settle(&database).await;
+        let third = Some(peer_hash(&bare(3)));
+        let all_of_third: Vec<i64> = ids.chunks(4).flat_map(|turn| turn[2..].to_vec()).collect();
+        for (with, wanted) in [(None, &ids), (third, &all_of_third)] {
+            for backwards in [false, true] {
+                let mut filter = Filter {
+                    with,
+                    ..Filter::default()
+                };
+                let mut found = Vec::new();
+                loop {
+                    let piece = mailbox.archive_piece(1, &filter, backwards, 9, 25).await;
+                    let Piece { rows, is_last } = piece.unwrap();
+                    let bytes: usize = rows.iter().map(|row| row.body.len()).sum();
+                    assert!(rows.len() == 1 || bytes <= 25);
+                    assert!(rows.len() < 9, "{bytes}");
+                    let (first, last) = (rows[0].id, rows[rows.len() - 1].id);
+                    let piece = rows.iter().map(|row| row.id);
+                    if backwards {
+                        found.splice(..0, piece);
+                        filter.before = first;
+                    } else {
+                        found.extend(piece);
+                        filter.after = last;
+                    }
+                    if is_last {
+                        break;
+                    }
+                }
+                assert_eq!(found, *wanted);
+            }
+        }
+        let all = Filter::default();
+        let one = mailbox.archive_piece(1, &all, true, 9, 0);
+        assert_eq!(one.await.unwrap().rows.len(), 1);
+        database.close().await;
+    }
+}
+
 #[tokio::test]
 async fn an_archive_shows_what_is_its_own() {
     let directory = TempDir::new().unwrap();
@@ -110,6 +156,9 @@ async fn an_archive_shows_what_is_its_own() {
     settle(&database).await;
     let shown = async |account| {
         let rows = mailbox.archive_rows(account, &ids).await.unwrap();
+        let sizes = rows.iter().map(|row| (row.id, row.body.len() as u64));
+        let sizes: Vec<_> = sizes.collect();
+        assert_eq!(mailbox.archive_sizes(account, &ids).await, Ok(sizes));
         rows.iter().map(|row| row.id).collect::<Vec<_>>()
     };
     assert_eq!(shown(1).await, [ids[3], ids[4]]);

@@ -4,7 +4,7 @@
 use super::*;
 use crate::db::Value;
 
-const ALL: [(&str, &str); 32] = [
+const ALL: [(&str, &str); 33] = [
     ("state", sql::STATE),
     ("newest", sql::NEWEST),
     ("beyond", sql::BEYOND),
@@ -16,6 +16,7 @@ const ALL: [(&str, &str); 32] = [
     ("with backwards", sql::WITH_BACKWARDS),
     ("with count", sql::WITH_COUNT),
     ("bodies", sql::BODIES),
+    ("sizes", sql::SIZES),
     ("sent", sql::SENT),
     ("find", sql::FIND),
     ("newest rows", sql::NEWEST_ROWS),
