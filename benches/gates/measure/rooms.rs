@@ -131,9 +131,9 @@ async fn started(config: &Config, then: Option<&'static str>) -> Outcome<i64> {
 const ROOMS_FROM_NOWHERE: &str = "INSERT INTO muc_room (id, local, title, description, lang, \
     persistent, public, members_only, moderated, password, whois, private_messages, \
     change_subject, invite, request_voice, register, member_list_from, presence_from, archived, \
-    history, max_members) WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 \
-    FROM number WHERE n < ?1) SELECT (1 << 48) + n, 'room' || n, 'Room', '', '', 1, 0, 1, 0, \
-    '', 'anyone', 'anyone', 0, 1, 0, 0, 'moderator', 'visitor', 1, 20, 256 FROM number";
+    history, max_members, anonymous_until) WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL \
+    SELECT n + 1 FROM number WHERE n < ?1) SELECT (1 << 48) + n, 'room' || n, 'Room', '', '', 1, 0, 1, 0, \
+    '', 'anyone', 'anyone', 0, 1, 0, 0, 'moderator', 'visitor', 1, 20, 256, 0 FROM number";
 
 /// Everybody who enters rooms.
 struct House {
