@@ -36,8 +36,8 @@ enum Notice {
 }
 
 impl Expiry {
-    /// Removes what is too old, with backups of that time. Returns how many messages. What cannot be removed, or whose sender
-    /// cannot be told, is left for the next time.
+    /// Removes what is too old, with backups of that time. Returns how many messages. What cannot be
+    /// removed, or whose sender cannot be told, is left for the next time.
     pub async fn sweep(&mut self, exchange: &Arc<Exchange>) -> Result<usize, DbError> {
         let days = exchange.settings.load().retention_days;
         let before = exchange.now().days_before(days).0;
