@@ -49,6 +49,26 @@ xmpp.fast.deleteToken = async () => {
 // A check logs in by hand.
 xmpp.reconnect.stop();
 
+// 0.14.0 counts a stanza that it sends when its write has come back. An <a/> that is there before,
+// as from a server that acknowledges unasked, throws its queue off by one, and at a resumption it
+// sends again what was acknowledged: here a stanza counts first.
+const announce = (elements) =>
+  elements.forEach((element) => {
+    element.parent = xmpp.root;
+    xmpp.emit("send", element);
+  });
+// Over WebSocket it counts several in time by itself.
+if (!service.startsWith("ws")) {
+  xmpp.send = async (element) => {
+    announce([element]);
+    await xmpp.write(element.toString());
+  };
+  xmpp.sendMany = async (elements) => {
+    announce(elements);
+    await xmpp.write(elements.map(String).join(""));
+  };
+}
+
 // 0.14.0 does not count the IQ stanzas that its own IQ handlers take, so its <a h/> is too low
 // and a server must keep, and send again, what the client has in truth handled (XEP-0198 section 4).
 let handled = 0;
