@@ -1,6 +1,7 @@
 //! The commands of the command line: exit code 0 when done, 1 when refused or failed with one line
 //! on standard error that says why. (Wrong usage is 2, from the parser of the arguments.)
 
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -25,10 +26,7 @@ pub async fn run(cli: Cli) -> ExitCode {
     let path = cli.config.clone();
     match cli.command() {
         Command::Serve => serve(config, load).await,
-        Command::Check => {
-            println!("{}: no mistakes", path.display());
-            ExitCode::SUCCESS
-        }
+        Command::Check => show(&[format!("{}: no mistakes", path.display())]),
         Command::User(command) => user(&config, command).await,
         Command::Trace { id } => administer(&config, Request::Trace { id }).await,
         Command::Status => administer(&config, Request::Status).await,
@@ -106,10 +104,7 @@ async fn administer(config: &Config, request: Request) -> ExitCode {
         Err(error) => return refused(format!("the running server cannot be asked: {error}")),
     };
     match response {
-        Response::Done(lines) => {
-            lines.iter().for_each(|line| println!("{line}"));
-            ExitCode::SUCCESS
-        }
+        Response::Done(lines) => show(&lines),
         Response::Refused(why) => refused(why),
     }
 }
@@ -117,12 +112,12 @@ async fn administer(config: &Config, request: Request) -> ExitCode {
 /// Prints the extensions, the order of every power, and who answers which IQ.
 fn explain() -> ExitCode {
     let powers = waxwing_xeps::powers();
-    println!("extensions");
+    let mut lines = vec!["extensions".to_owned()];
     for extension in &powers.extensions {
         let spec = extension.specification();
-        println!("  {} {} {}", spec.number, spec.title, spec.version);
+        lines.push(format!("  {} {} {}", spec.number, spec.title, spec.version));
     }
-    println!("powers, in the order in which they are asked");
+    lines.push("powers, in the order in which they are asked".to_owned());
     let lists: [(&str, Vec<&str>); 11] = [
         ("guard", numbers(&powers.guard)),
         ("keep", numbers(&powers.keep)),
@@ -137,9 +132,9 @@ fn explain() -> ExitCode {
         ("readmit", numbers(powers.readmit.as_slice())),
     ];
     for (name, numbers) in lists {
-        println!("  {name}: {}", numbers.join(", "));
+        lines.push(format!("  {name}: {}", numbers.join(", ")));
     }
-    println!("IQ requests");
+    lines.push("IQ requests".to_owned());
     let table = match IqTable::new(&powers.answer) {
         Ok(table) => table,
         Err(error) => return refused(error),
@@ -151,9 +146,20 @@ fn explain() -> ExitCode {
         } else {
             "account"
         };
-        println!("  {verb} {place} {{{ns}}}{name}: {number}");
+        lines.push(format!("  {verb} {place} {{{ns}}}{name}: {number}"));
     }
-    ExitCode::SUCCESS
+    show(&lines)
+}
+
+/// Prints lines. Who reads only the first of them has what it wanted.
+fn show(lines: &[String]) -> ExitCode {
+    let mut out = std::io::stdout().lock();
+    let mut all = lines.iter();
+    let shown = all.try_for_each(|line| writeln!(out, "{line}"));
+    match shown.and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => refused(error),
+        _ => ExitCode::SUCCESS,
+    }
 }
 
 fn numbers<P: Extension + ?Sized>(powers: &[Arc<P>]) -> Vec<&'static str> {

@@ -1,14 +1,21 @@
 //! `waxwing trace`: what became of a message.
 
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+
 use libtest_mimic::Trial;
 
 use crate::harness::Outcome;
 use crate::harness::client::Client;
-use crate::harness::server::{Server, ServerOptions};
+use crate::harness::server::{Server, ServerOptions, waxwing};
 use crate::{ensure, trials};
 
 pub fn trials() -> Vec<Trial> {
-    trials![the_way_of_a_message, an_unknown_message]
+    trials![
+        the_way_of_a_message,
+        an_unknown_message,
+        a_reader_that_has_seen_enough,
+    ]
 }
 
 fn trace(server: &Server, id: &str) -> Outcome<String> {
@@ -103,5 +110,21 @@ fn an_unknown_message() -> Outcome {
         ensure!(output.status.code() == Some(1), "{id}: {:?}", output.status);
         ensure!(text.contains(expected), "{id}: {text}");
     }
+    Ok(())
+}
+
+/// As by `waxwing explain | head`: that is no failure of the command.
+fn a_reader_that_has_seen_enough() -> Outcome {
+    let directory = tempfile::tempdir()?;
+    let config = directory.path().join("config.toml");
+    std::fs::write(&config, "")?;
+    let (gone, out) = UnixStream::pair()?;
+    drop(gone);
+    let output = waxwing(&config)
+        .arg("explain")
+        .stdout(OwnedFd::from(out))
+        .output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success() && said.is_empty(), "{said}");
     Ok(())
 }
