@@ -151,6 +151,24 @@ impl Form {
         Ok(None)
     }
 
+    /// The answer in an element to a form of this `FORM_TYPE`; `None`: there is none, or it was
+    /// cancelled, which says nothing.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse); `bad-request` if the form is not submitted.
+    pub fn submitted(parent: &Element, form_type: &str) -> Result<Option<Form>, StanzaError> {
+        let Some(form) = Form::find(parent, form_type)? else {
+            return Ok(None);
+        };
+        match form.kind {
+            FormKind::Submit => Ok(Some(form)),
+            FormKind::Cancel => Ok(None),
+            FormKind::Form | FormKind::Result => {
+                Err(StanzaError::bad_request().with_text("the form is not submitted"))
+            }
+        }
+    }
+
     /// The field of that name.
     #[must_use]
     pub fn get(&self, var: &str) -> Option<&Field> {

@@ -110,15 +110,9 @@ pub fn request(jid: &Jid, nick: &str) -> Element {
 /// # Errors
 /// `bad-request` if a form in it is none, or is not filled in; `jid-malformed`.
 pub fn parse_approval(message: &Element) -> Result<Option<Approval>, StanzaError> {
-    let Some(form) = Form::find(message, REGISTER)? else {
+    let Some(form) = Form::submitted(message, REGISTER)? else {
         return Ok(None);
     };
-    match form.kind {
-        FormKind::Submit => {}
-        // Who skips a request says nothing.
-        FormKind::Cancel => return Ok(None),
-        FormKind::Form | FormKind::Result => return Err(malformed("the form is not submitted")),
-    }
     let is_allowed = form.bool(ALLOW)?;
     let is_allowed = is_allowed.ok_or_else(|| malformed("muc#register_allow is missing"))?;
     let jid = form.value(JID).map(|jid| Jid::parse_tolerant(jid.trim()));

@@ -33,16 +33,10 @@ pub enum Voice {
 /// # Errors
 /// `bad-request` if a form in it is none, or says something else than the two; `jid-malformed`.
 pub fn parse(message: &Element) -> Result<Option<Voice>, StanzaError> {
-    let Some(form) = Form::find(message, REQUEST)? else {
+    let Some(form) = Form::submitted(message, REQUEST)? else {
         return Ok(None);
     };
     let malformed = |why| Err(StanzaError::bad_request().with_text(why));
-    match form.kind {
-        FormKind::Submit => {}
-        // Who skips a request says nothing.
-        FormKind::Cancel => return Ok(None),
-        FormKind::Form | FormKind::Result => return malformed("the form is not submitted"),
-    }
     if form.value(ROLE).map(str::trim) != Some(Role::Participant.as_str()) {
         return malformed("muc#role has to be participant");
     }

@@ -15,10 +15,10 @@ use crate::deliver::is_same;
 const PROBE_NOW_MESSAGES: usize = 64;
 /// The same with stream management: the answer to `<r/>` is a packet that costs as much as a message.
 const REQUEST_NOW_MESSAGES: usize = 16;
-/// Untaken stanzas from which no more of the mailbox is given.
-const LADEN: usize = 4096;
 /// Bytes of such messages.
 const PROBE_NOW_BYTES: usize = 64 * 1024;
+/// Untaken stanzas from which no more of the mailbox is given.
+const LADEN: usize = 4096;
 
 /// How soon a client is to be asked what it has taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -23,6 +23,15 @@ fn row(id: i64, in_order: bool) -> Held {
     }
 }
 
+fn live() -> Held {
+    Held::Live {
+        received: Timestamp(0),
+        arrivals: 0,
+        origin: None,
+        storing: false,
+    }
+}
+
 fn written_up_to(outbox: &Outbox, committed: i64) -> Vec<String> {
     let mut cx = Context::from_waker(Waker::noop());
     let mut all = Vec::new();
@@ -63,13 +72,7 @@ fn what_is_only_in_memory_is_asked_for_at_once() {
         assert_eq!(outbox.needs_probe(), expected, "{id}");
     }
     let outbox = managed();
-    let live = Held::Live {
-        received: Timestamp(0),
-        arrivals: 0,
-        origin: None,
-        storing: false,
-    };
-    outbox.push_held(&stanza(1), live);
+    outbox.push_held(&stanza(1), live());
     written(&outbox);
     assert_eq!(outbox.needs_probe(), ProbeNeed::Now);
 }
@@ -159,12 +162,6 @@ fn a_stream_goes_on_where_it_broke() {
 #[test]
 fn what_lived_in_memory_becomes_a_row_or_nothing() {
     let outbox = managed();
-    let live = || Held::Live {
-        received: Timestamp(0),
-        arrivals: 0,
-        origin: None,
-        storing: false,
-    };
     for id in 1..=3 {
         outbox.push_held(&stanza(id), live());
     }
@@ -335,13 +332,7 @@ fn what_is_sent_again_and_again_makes_no_more_room() {
 #[test]
 fn what_was_given_before_it_was_enabled_is_given_back_at_a_break() {
     let outbox = Outbox::new(10_000);
-    let live = Held::Live {
-        received: Timestamp(0),
-        arrivals: 0,
-        origin: None,
-        storing: false,
-    };
-    outbox.push_held(&stanza(1), live);
+    outbox.push_held(&stanza(1), live());
     outbox.push_held(&stanza(2), row(2, false));
     outbox.push_held(&stanza(3), row(3, true));
     written(&outbox);
