@@ -158,9 +158,13 @@ impl<'c> Runner<'c> {
         self.connection.is_autocommit()
     }
 
-    /// Runs a statement for the number of rows it changed.
+    /// Runs a statement, as many times as it says, for the number of rows it changed.
     pub(super) fn execute(&mut self, statement: &Statement) -> rusqlite::Result<usize> {
-        self.run(statement.sql, &statement.params, None)
+        let mut changed = 0;
+        for params in statement.sets() {
+            changed += self.run(statement.sql, params, None)?;
+        }
+        Ok(changed)
     }
 }
 

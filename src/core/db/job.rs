@@ -20,6 +20,15 @@ impl Work {
             Work::Many(statements) => statements,
         }
     }
+
+    /// Whether it cannot fail half-way.
+    pub(super) fn is_atomic(&self) -> bool {
+        match self.statements() {
+            [] => true,
+            [statement] => statement.is_atomic(),
+            _ => false,
+        }
+    }
 }
 
 /// Where the result goes.

@@ -122,6 +122,29 @@ async fn a_failing_batch_leaves_nothing_and_harms_no_other() {
     database.close().await;
 }
 
+/// Alone in its batch, and in the group of others, too.
+#[tokio::test]
+async fn a_statement_for_many_rows_is_carried_out_for_all_or_none() {
+    let directory = TempDir::new().unwrap();
+    let database = open(&directory);
+    let rows = |ids: [i64; 3]| {
+        let sets = ids.map(|id| [id.into(), "many".into()]);
+        vec![Statement::each(INSERT, sets)]
+    };
+    assert_eq!(database.batch(rows([1, 2, 3])).await, Ok(vec![3]));
+    let taken = database.submit(rows([4, 5, 3]));
+    let others = [database.submit(rows([6, 7, 8])), database.submit(vec![])];
+    let taken = taken.await;
+    assert!(matches!(taken, Err(DbError::Constraint(_))), "{taken:?}");
+    let [many, none] = others;
+    assert_eq!((many.await, none.await), (Ok(vec![3]), Ok(vec![])));
+    let none: [[Value; 2]; 0] = [];
+    let nothing = vec![Statement::each(INSERT, none), insert(9, "one")];
+    assert_eq!(database.batch(nothing).await, Ok(vec![0, 1]));
+    assert_eq!(ids(&database).await, [1, 2, 3, 6, 7, 8, 9]);
+    database.close().await;
+}
+
 #[tokio::test]
 async fn a_wrong_statement_is_an_error_of_its_own() {
     let directory = TempDir::new().unwrap();

@@ -103,8 +103,10 @@ pub struct Statement {
     /// The text, with `?1`, `?2` … where the parameters go. It is the key of the cache of prepared
     /// statements, so it is written in the program and never put together from input.
     pub sql: &'static str,
-    /// The parameters, `?1` first.
+    /// The parameters, `?1` first; of one that is carried out several times, one set after the other.
     pub params: Vec<Value>,
+    /// How many times it is carried out.
+    times: usize,
 }
 
 impl Statement {
@@ -114,7 +116,33 @@ impl Statement {
         Statement {
             sql,
             params: params.into(),
+            times: 1,
         }
+    }
+
+    /// A statement that is carried out once for each of these sets of parameters, in their order.
+    ///
+    /// For rows of which there are many this costs less than one statement over several rows: SQLite
+    /// copies each page that such a one changes, for it might fail half-way.
+    #[must_use]
+    pub fn each<const N: usize>(
+        sql: &'static str,
+        sets: impl IntoIterator<Item = [Value; N]>,
+    ) -> Self {
+        let params: Vec<Value> = sets.into_iter().flatten().collect();
+        let times = params.len() / N;
+        Statement { sql, params, times }
+    }
+
+    /// Whether it is atomic by itself: carried out several times it may fail half-way.
+    pub(super) fn is_atomic(&self) -> bool {
+        self.times <= 1
+    }
+
+    /// The sets of parameters.
+    pub(super) fn sets(&self) -> impl Iterator<Item = &[Value]> {
+        let size = self.params.len().checked_div(self.times).unwrap_or(0);
+        (0..self.times).map(move |set| &self.params[set * size..(set + 1) * size])
     }
 
     /// Bytes this statement takes in a queue, for its bound.

@@ -134,8 +134,7 @@ impl Writer {
     ) -> Result<Finished, Fault> {
         let mut results = Vec::with_capacity(jobs.len());
         for job in jobs {
-            // One statement is atomic by itself.
-            let is_whole = savepoints == Savepoints::Each || job.work.statements().len() <= 1;
+            let is_whole = savepoints == Savepoints::Each || job.work.is_atomic();
             results.push(match batch(runner, job, savepoints) {
                 Ok(outcome) => Ok(outcome),
                 // Some errors undo the whole transaction; the others in it must run again.
@@ -153,7 +152,7 @@ impl Writer {
 /// Carries out one batch: with savepoints all of it or, on [`Fault::Statement`], nothing.
 fn batch(runner: &mut Runner<'_>, job: &Job, savepoints: Savepoints) -> Result<Outcome, Fault> {
     let statements = job.work.statements();
-    let several = statements.len() > 1 && savepoints == Savepoints::Each;
+    let several = !job.work.is_atomic() && savepoints == Savepoints::Each;
     if several {
         control(runner, "SAVEPOINT batch")?;
     }
@@ -166,9 +165,12 @@ fn batch(runner: &mut Runner<'_>, job: &Job, savepoints: Savepoints) -> Result<O
                 .map(|count| outcome.counts.push(count)),
             Reply::Rows(_) => {
                 let mut rows = Vec::new();
-                runner
-                    .run(statement.sql, &statement.params, Some(&mut rows))
-                    .map(|_| outcome.rows.push(rows))
+                statement
+                    .sets()
+                    .try_for_each(|params| {
+                        runner.run(statement.sql, params, Some(&mut rows)).map(drop)
+                    })
+                    .map(|()| outcome.rows.push(rows))
             }
         };
         if let Err(error) = done {

@@ -15,11 +15,11 @@ use super::tail::{Entry, Kind, Owners, Span, Tail, TailRow, Told};
 use super::{Mailbox, Usage, sql, unsigned};
 
 /// Rows in the tail at which a move begins.
-pub(super) const MOVE_AT: usize = 32_768;
+pub(super) const MOVE_AT: usize = 65_536;
 
 /// A piece is this part of the tail: large enough to be cheap, small enough to let others pass. It
 /// grows with the tail, so that a move gains on any flood of new rows.
-const PIECES: usize = 128;
+const PIECES: usize = 64;
 
 /// Rows read at once when the tail is rebuilt.
 const LOAD: i64 = 8192;

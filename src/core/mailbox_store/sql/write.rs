@@ -3,7 +3,7 @@
 use crate::db::{Statement, Value};
 
 use super::super::tail::{Entry, Told};
-use super::{CHUNK, by_ids, chunks};
+use super::{by_ids, chunks};
 
 pub(in super::super) const APPEND: &str =
     "INSERT INTO message (id, recipient, sender_account, flags, peer_in, peer_out, size, key,
@@ -15,22 +15,10 @@ pub(in super::super) const REPLACE: &str =
 
 pub(in super::super) const SET_STATE: &str = "UPDATE mailbox_state SET value = ?2 WHERE name = ?1";
 
-/// Makes entries of which all is known: for each, account, kind, id, peer, bytes.
-pub(in super::super) const ENTER_ALL: &str = concat!(
-    "INSERT INTO message_index (account, kind, id, peer, size) VALUES ",
-    "(?1, ?2, ?3, ?4, ?5), (?6, ?7, ?8, ?9, ?10), (?11, ?12, ?13, ?14, ?15), (?16, ?17, ?18, \
-     ?19, ?20), (?21, ?22, ?23, ?24, ?25), (?26, ?27, ?28, ?29, ?30), (?31, ?32, ?33, ?34, \
-     ?35), (?36, ?37, ?38, ?39, ?40), (?41, ?42, ?43, ?44, ?45), (?46, ?47, ?48, ?49, ?50), \
-     (?51, ?52, ?53, ?54, ?55), (?56, ?57, ?58, ?59, ?60), (?61, ?62, ?63, ?64, ?65), (?66, \
-     ?67, ?68, ?69, ?70), (?71, ?72, ?73, ?74, ?75), (?76, ?77, ?78, ?79, ?80), (?81, ?82, \
-     ?83, ?84, ?85), (?86, ?87, ?88, ?89, ?90), (?91, ?92, ?93, ?94, ?95), (?96, ?97, ?98, \
-     ?99, ?100), (?101, ?102, ?103, ?104, ?105), (?106, ?107, ?108, ?109, ?110), (?111, ?112, \
-     ?113, ?114, ?115), (?116, ?117, ?118, ?119, ?120), (?121, ?122, ?123, ?124, ?125), \
-     (?126, ?127, ?128, ?129, ?130), (?131, ?132, ?133, ?134, ?135), (?136, ?137, ?138, ?139, \
-     ?140), (?141, ?142, ?143, ?144, ?145), (?146, ?147, ?148, ?149, ?150), (?151, ?152, \
-     ?153, ?154, ?155), (?156, ?157, ?158, ?159, ?160)",
-    " ON CONFLICT (account, kind, id) DO NOTHING"
-);
+/// Makes an entry of which all is known.
+pub(in super::super) const INDEX: &str =
+    "INSERT INTO message_index (account, kind, id, peer, size) VALUES (?1, ?2, ?3, ?4, ?5)
+     ON CONFLICT (account, kind, id) DO NOTHING";
 
 /// What is in the table at that moment is what is indexed: a row that was removed before leaves no
 /// entry behind.
@@ -156,21 +144,18 @@ pub(in super::super) fn indexing(
             .map(|(_, _, id)| *id)
             .collect()
     };
-    let mut statements: Vec<Statement> = certain.chunks(CHUNK).map(entering).collect();
+    let mut statements = vec![entering(certain)];
     statements.extend(by_ids(INDEX_IN, &ids(true)));
     statements.extend(by_ids(INDEX_OUT, &ids(false)));
     statements
 }
 
-/// At most [`CHUNK`] entries; the last fills up the places that are left over.
 fn entering(entries: &[&(Entry, Told)]) -> Statement {
-    let last = entries.last().into_iter().cycle();
-    let filled = entries.iter().chain(last).take(CHUNK);
-    let values = filled.flat_map(|((account, kind, id), told)| {
+    let params = |((account, kind, id), told): &&(Entry, Told)| {
         let kind = *kind as i64;
         [*account, kind, *id, told.peer, told.size.into()].map(Value::Int)
-    });
-    Statement::new(ENTER_ALL, values.collect::<Vec<_>>())
+    };
+    Statement::each(INDEX, entries.iter().map(params))
 }
 
 /// Ends the account's ownership of these rows. Those above `touched` are certain to have no entry
