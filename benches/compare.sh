@@ -45,8 +45,8 @@ muc-30      $xmpp   accounts      muc --occupants 30 --seconds $seconds
 muc-100     $xmpp   accounts      muc --occupants 100 --seconds $seconds
 muc-256     $xmpp   accounts      muc --occupants 256 --seconds $seconds
 muc-256-16  $xmpp   accounts      muc --occupants 256 --on-the-way 16 --seconds $seconds
-offline     $xmpp   accounts      offline --messages 60
-offline-8   $xmpp   accounts      offline --messages 64 --window 8
+offline     $xmpp   accounts      offline --senders 16 --window 8 --seconds $seconds
+offline-1   $xmpp   accounts      offline --seconds $seconds
 fsyncs      $xmpp   accounts      offline --messages 10 --fsyncs
 idle        $xmpp   plain         idle --sessions $sessions
 idle-tls    $xmpp   tls           idle --sessions $sessions

@@ -171,6 +171,9 @@ pub(crate) struct OfflineOptions {
     /// Messages of each sender.
     #[arg(long, default_value_t = 200)]
     pub(crate) messages: u64,
+    /// How long they send, instead of a number of messages.
+    #[arg(long, value_parser = not_negative, conflicts_with = "messages")]
+    pub(crate) seconds: Option<f64>,
     /// Messages that a sender sends in one write, before it waits for the server's word on them.
     #[arg(long, default_value_t = 1)]
     pub(crate) window: u64,

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use tables::{FIGURES, GATES, Gate, SERVERS};
+use tables::{FIGURES, GATES, GOALS, Limit, Line, SERVERS};
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
@@ -65,8 +65,9 @@ pub(crate) fn summary(directory: &Path, not_yet: &[String]) -> io::Result<String
             .insert((scenario.to_owned(), server.to_owned(), round), run);
     }
     Ok(format!(
-        "{}\n{}\n{}",
-        runs.gates(),
+        "{}\n{}\n{}\n{}",
+        runs.held("Gates", "gate", "met", GATES),
+        runs.held("Goals", "goal", "reached", GOALS),
         runs.figures(not_yet),
         runs.faults()
     ))
@@ -92,50 +93,42 @@ impl Runs {
             .collect()
     }
 
-    fn gates(&self) -> String {
-        let mut text =
-            "## Gates\n\n| scenario | figure | Waxwing | gate | |\n|---|---|---|---|---|\n"
-                .to_owned();
-        for (scenario, figure, gate) in GATES {
-            let (values, limit, below) = match gate {
-                Gate::AtMost(limit) => (self.values(scenario, "waxwing", figure), *limit, true),
-                Gate::AtLeast(limit) => (self.values(scenario, "waxwing", figure), *limit, false),
-                Gate::TimesRaw(raw, limit) => (
-                    self.ratios(figure, (scenario, "waxwing"), (raw, "raw")),
-                    *limit,
-                    true,
-                ),
-                Gate::TimesEjabberd(limit) => (
-                    self.ratios(figure, (scenario, "waxwing"), (scenario, "ejabberd")),
-                    *limit,
-                    true,
-                ),
-            };
-            let found = median(&values);
+    /// Figures beside what they are held against.
+    fn held(&self, title: &str, limit: &str, word: &str, lines: &[Line]) -> String {
+        let mut text = format!(
+            "## {title}\n\n| scenario | figure | Waxwing | {limit} | |\n|---|---|---|---|---|\n"
+        );
+        for (scenario, figure, limit) in lines {
             let ran = |key: &(String, String, u32)| key.0 == *scenario && key.1 == "waxwing";
-            if found.is_none() && !self.0.keys().any(ran) {
-                continue;
+            if self.0.keys().any(ran) {
+                let (values, wanted, holds) = self.judged(scenario, figure, limit);
+                let word = if holds { word } else { "**missed**" };
+                let found = spread(&values);
+                text += &format!("| {scenario} | {figure} | {found} | {wanted} | {word} |\n");
             }
-            let sign = if below { "≤" } else { "≥" };
-            let unit = match gate {
-                Gate::TimesRaw(..) => " × the raw relay",
-                Gate::TimesEjabberd(_) => " × ejabberd",
-                Gate::AtMost(_) | Gate::AtLeast(_) => "",
-            };
-            let meets = |found| match below {
-                true => found <= limit,
-                false => found >= limit,
-            };
-            let met = match found.is_some_and(meets) {
-                true => "met",
-                false => "**missed**",
-            };
-            text += &format!(
-                "| {scenario} | {figure} | {} | {sign} {limit}{unit} | {met} |\n",
-                spread(&values)
-            );
         }
         text
+    }
+
+    /// A figure or ratio of each round, the limit in words, and whether the median is within it.
+    fn judged(&self, scenario: &str, figure: &str, limit: &Limit) -> (Vec<f64>, String, bool) {
+        let ours = (scenario, "waxwing");
+        let values = match limit {
+            Limit::AtMost(_) | Limit::AtLeast(_) => self.values(scenario, "waxwing", figure),
+            Limit::TimesRaw(raw, _) => self.ratios(figure, ours, (raw, "raw")),
+            Limit::TimesEjabberd(_) => self.ratios(figure, ours, (scenario, "ejabberd")),
+        };
+        let within = |most: f64| median(&values).is_some_and(|found| found <= most);
+        let (wanted, holds) = match limit {
+            Limit::AtMost(most) => (format!("≤ {most}"), within(*most)),
+            Limit::AtLeast(least) => {
+                let holds = median(&values).is_some_and(|found| found >= *least);
+                (format!("≥ {least}"), holds)
+            }
+            Limit::TimesRaw(_, most) => (format!("≤ {most} × the raw relay"), within(*most)),
+            Limit::TimesEjabberd(most) => (format!("≤ {most} × ejabberd"), within(*most)),
+        };
+        (values, wanted, holds)
     }
 
     fn values(&self, scenario: &str, server: &str, figure: &str) -> Vec<f64> {
@@ -267,7 +260,7 @@ mod tests {
             ("raw", 2, 20.0),
             ("waxwing", 2, 40.0),
         ]);
-        let gates = runs.gates();
+        let gates = runs.held("Gates", "gate", "met", GATES);
         assert!(gates.contains("1.70 (1.40–2.00) | ≤ 1.5 × the raw relay | **missed**"));
         assert!(runs.faults().contains("None"));
     }
@@ -278,10 +271,8 @@ mod tests {
         for run in runs.0.values_mut().skip(1) {
             run.verdict.doubled = 1;
         }
-        assert!(
-            runs.gates()
-                .contains("| – | ≤ 1.5 × the raw relay | **missed**")
-        );
+        let gates = runs.held("Gates", "gate", "met", GATES);
+        assert!(gates.contains("| – | ≤ 1.5 × the raw relay | **missed**"));
         let row = "| relay-1 | server_us_per_message | 10.0 | – | – | – | – | – |";
         assert!(runs.figures(&[]).contains(row));
         let faults = runs.faults();
@@ -293,7 +284,40 @@ mod tests {
         let runs = runs(&[("ejabberd", 1, 90.0)]);
         let row = "| relay-1 | server_us_per_message | – | not yet | 90.0 | – | – | – |";
         assert!(runs.figures(&["relay-1".to_owned()]).contains(row));
-        assert!(!runs.gates().contains("relay-1"));
+        assert!(!runs.held("Gates", "gate", "met", GATES).contains("relay-1"));
+    }
+
+    #[test]
+    fn a_limit_is_kept_at_the_limit_itself() {
+        let runs = runs(&[("raw", 1, 2.0), ("waxwing", 1, 3.0), ("ejabberd", 1, 12.0)]);
+        let judged = |limit| {
+            let (values, wanted, holds) = runs.judged("relay-1", "server_us_per_message", &limit);
+            (spread(&values), wanted, holds)
+        };
+        let expected = |value: &str, wanted: &str, holds| (value.into(), wanted.into(), holds);
+        for (limit, value, wanted, holds) in [
+            (Limit::AtMost(3.0), "3.00", "≤ 3", true),
+            (Limit::AtMost(2.9), "3.00", "≤ 2.9", false),
+            (Limit::AtLeast(3.0), "3.00", "≥ 3", true),
+            (Limit::AtLeast(3.1), "3.00", "≥ 3.1", false),
+            (
+                Limit::TimesRaw("relay-1", 1.5),
+                "1.50",
+                "≤ 1.5 × the raw relay",
+                true,
+            ),
+            (
+                Limit::TimesEjabberd(0.25),
+                "0.25",
+                "≤ 0.25 × ejabberd",
+                true,
+            ),
+            (Limit::TimesEjabberd(0.2), "0.25", "≤ 0.2 × ejabberd", false),
+        ] {
+            assert_eq!(judged(limit), expected(value, wanted, holds));
+        }
+        let goals = runs.held("Goals", "goal", "reached", GOALS);
+        assert!(goals.contains("| 1.50 | ≤ 1.3 × the raw relay | **missed** |"));
     }
 
     #[test]

@@ -30,7 +30,10 @@ pub(crate) fn run(
     report.setting("senders", senders);
     report.setting("recipients", recipients);
     report.setting("window", options.window);
-    report.setting("messages", options.messages);
+    match options.seconds {
+        Some(seconds) => report.setting("seconds", seconds),
+        None => report.setting("messages", options.messages),
+    }
     let mut accounts = fleet.server.plans(0..recipients);
     if options.common.server.register {
         fleet.bring_online(&accounts, &mut Ignore)?;
@@ -47,7 +50,7 @@ pub(crate) fn run(
     };
     let pids = fleet.server.pids.clone();
     let meter = Meter::start(&pids)?;
-    store.start(&mut fleet.lines);
+    store.start(options.seconds.map(after), &mut fleet.lines);
     settle(fleet, &mut store, report)?;
     meter.finish(store.settled, "stored_message", report)?;
     report.percentiles("acknowledged", &store.times);
@@ -58,7 +61,7 @@ pub(crate) fn run(
     fleet.clear();
 
     // What a login costs does not belong to the messages: they come with presence.
-    let mut drain = Drain::new(options);
+    let mut drain = Drain::new(options, &store);
     fleet.without_presence = true;
     fleet.bring_online(&accounts, &mut drain)?;
     fleet.without_presence = false;
@@ -94,6 +97,8 @@ struct Store {
     senders: Vec<Sender>,
     window: u64,
     messages: u64,
+    /// When they end, instead of after a number of messages.
+    end: Option<Instant>,
     sm: bool,
     ping: Vec<u8>,
     settled: u64,
@@ -122,6 +127,7 @@ impl Store {
             senders: (0..senders).map(sender).collect(),
             window: options.window.max(1),
             messages: options.messages,
+            end: None,
             sm: fleet.server.sm,
             ping: format!(
                 "<iq type='get' id='stored' to='{domain}'><ping xmlns='urn:xmpp:ping'/></iq>"
@@ -133,7 +139,8 @@ impl Store {
         })
     }
 
-    fn start(&mut self, lines: &mut Lines) {
+    fn start(&mut self, end: Option<Instant>, lines: &mut Lines) {
+        self.end = end;
         for who in 0..self.senders.len() {
             self.burst(who, lines);
         }
@@ -141,7 +148,11 @@ impl Store {
 
     fn burst(&mut self, who: usize, lines: &mut Lines) {
         let (sender, mut message) = (&mut self.senders[who], Vec::new());
-        let count = self.window.min(self.messages - sender.sent);
+        let count = match self.end {
+            Some(end) if Instant::now() >= end => 0,
+            Some(_) => self.window,
+            None => self.window.min(self.messages - sender.sent),
+        };
         if count == 0 {
             self.done += 1;
             return;
@@ -218,11 +229,11 @@ struct Drain {
 }
 
 impl Drain {
-    fn new(options: &OfflineOptions) -> Drain {
+    fn new(options: &OfflineOptions, store: &Store) -> Drain {
         let flows = options.senders * options.recipients;
         Drain {
             recipients: options.recipients,
-            expected: options.senders as u64 * options.messages,
+            expected: store.senders.iter().map(|sender| sender.sent).sum(),
             flows: (0..flows).map(|_| Flow::default()).collect(),
             arrived: 0,
         }
@@ -287,6 +298,7 @@ mod tests {
             senders,
             window: 1,
             messages: 2,
+            end: None,
             sm: true,
             ping: Vec::new(),
             settled: 0,
@@ -314,7 +326,7 @@ mod tests {
     fn each_burst_is_settled_once() {
         let (mut store, mut lines) = (store(vec![sender(1, 0)]), Lines::default());
         lines.resize(1);
-        store.start(&mut lines);
+        store.start(None, &mut lines);
         let mut ack = |h: u32| {
             let ack = format!("<a h='{h}'/>");
             let ack = Element(ack.as_bytes());
@@ -331,5 +343,26 @@ mod tests {
         assert_eq!(ack(2), (2, 1));
         assert_eq!(ack(2), (2, 1), "said again");
         assert_eq!(store.times.len(), 2);
+    }
+
+    #[test]
+    fn time_ends_what_no_number_ends() {
+        let (mut store, mut lines) = (store(vec![sender(1, 0)]), Lines::default());
+        lines.resize(1);
+        store.start(Some(after(3600.0)), &mut lines);
+        let mut ack = |store: &mut Store, h: u32| {
+            let ack = format!("<a h='{h}'/>");
+            store
+                .element(0, Element(ack.as_bytes()), &mut lines)
+                .unwrap();
+            (store.settled, store.done)
+        };
+        assert_eq!(
+            [1, 2, 3].map(|h| ack(&mut store, h)),
+            [(1, 0), (2, 0), (3, 0)]
+        );
+        store.end = Some(Instant::now());
+        assert_eq!(ack(&mut store, 4), (4, 1));
+        assert_eq!(store.senders[0].sent, 4);
     }
 }

@@ -86,6 +86,13 @@ fn offline_stores_and_drains_everything_once() {
         assert_eq!(run.verdict("arrived"), 40);
         assert!(run.figure("acknowledged_p50_us") >= 1.0);
     }
+    let options = ["--seconds", "0.2", "--prefix", "timed", "--watch", "0.1"];
+    let run = server.run_with_accounts(&[&scenario[..], &options].concat());
+    run.assert_correct("stored_messages", 4.0);
+    assert_eq!(
+        run.figure("drained_messages"),
+        run.figure("stored_messages")
+    );
 }
 
 #[test]
