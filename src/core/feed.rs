@@ -15,7 +15,7 @@ use crate::drain::Page;
 use crate::exchange::{Exchange, Sender};
 use crate::mailbox_store::{Flags, NewRow};
 use crate::powers::Boxed;
-use crate::resend;
+use crate::resend::Marks;
 use crate::session::Session;
 
 /// The ids of feeds begin here, and end before twice of it. Those of accounts hold the millisecond
@@ -131,25 +131,19 @@ fn row(exchange: &Exchange, publication: &Publication<'_>) -> NewRow {
     }
     let sender = publication.sender.map(|sender| sender.session);
     let sender = sender.filter(|session| session.account.id >= 0);
-    let (sender_account, (stream, number)) = match sender {
-        Some(session) => (session.account.id, session.place()),
-        None => (0, (0, 0)),
-    };
+    let marks = sender.map_or_else(Marks::default, |session| {
+        exchange.marks(session, publication.original)
+    });
     NewRow {
         recipient: publication.feed.owner(),
-        sender_account,
+        sender_account: sender.map_or(0, |session| session.account.id),
         from: publication.from.as_str().to_owned(),
         to_bare: publication.to.bare().to_owned(),
         flags,
         received_at_ms: exchange.now().0,
-        key: resend::key(publication.original),
-        stream,
-        // Without the archive what was sent before may be in memory only: it is not known to be safe.
-        number: if exchange.settings.load().archive {
-            number
-        } else {
-            0
-        },
+        key: marks.key,
+        stream: marks.stream,
+        number: marks.number,
         body: publication.stanza.bytes().clone(),
     }
 }

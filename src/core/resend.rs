@@ -108,10 +108,42 @@ impl Exchange {
     }
 }
 
+/// What the row of a message says of how it was sent. All 0 where nobody sends it again: it came by
+/// no stream that acknowledges.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Marks {
+    /// The hash by which it is recognised.
+    pub(crate) key: i64,
+    /// The stream it came by.
+    pub(crate) stream: i64,
+    /// Its number there. 0 without the archive, for what was sent before may be in memory only: this
+    /// row does not say that it is safe.
+    pub(crate) number: u32,
+}
+
+impl Exchange {
+    /// The marks of a message that this session sent in these words.
+    pub(crate) fn marks(&self, session: &Session, wrote: &Stanza) -> Marks {
+        let (stream, number) = session.place();
+        if stream == 0 {
+            return Marks::default();
+        }
+        Marks {
+            key: key(wrote),
+            stream,
+            number: if self.settings.load().archive {
+                number
+            } else {
+                0
+            },
+        }
+    }
+}
+
 /// The hash by which a message is recognised; 0 for one without an id, which never is. What may
 /// change when it is sent again does not count: the resource it came from, and what is beside a
 /// body, such as a `<delay/>` (XEP-0198 §4).
-pub(crate) fn key(message: &Stanza) -> i64 {
+fn key(message: &Stanza) -> i64 {
     let Some(id) = message.id() else {
         return 0;
     };

@@ -15,7 +15,7 @@ use crate::mailbox_store::{Flags, NewRow};
 use crate::outbox::{Held, Origin};
 use crate::position::Handing;
 use crate::powers::{Direction, Kept};
-use crate::resend;
+use crate::resend::Marks;
 use crate::session::Session;
 
 /// A row that was appended.
@@ -296,12 +296,13 @@ impl Delivery<'_> {
         archive: bool,
     ) -> NewRow {
         let from = stanza.from().unwrap_or_default().into_owned();
-        let (mut sender_account, mut place, mut flags) = (0, (0, 0), flags);
+        let (mut sender_account, mut marks, mut flags) = (0, Marks::default(), flags);
         if archive && self.account.archives_by(&self.state.roster, &from) {
             flags = flags | Flags::ARCHIVED;
         }
         if let Some(origin) = origin.filter(|origin| origin.session.account.id >= 0) {
-            (sender_account, place) = (origin.session.account.id, origin.session.place());
+            sender_account = origin.session.account.id;
+            marks = self.exchange.marks(&origin.session, origin.wrote(stanza));
             if archive && origin.archives {
                 flags = flags | Flags::SENT;
             }
@@ -312,9 +313,9 @@ impl Delivery<'_> {
             to_bare: self.account.jid.as_str().to_owned(),
             flags,
             received_at_ms: received.0,
-            key: resend::key(origin.map_or(stanza, |origin| origin.wrote(stanza))),
-            stream: place.0,
-            number: if self.stores_first() { place.1 } else { 0 },
+            key: marks.key,
+            stream: marks.stream,
+            number: marks.number,
             body: stanza.bytes().clone(),
             from,
         }
