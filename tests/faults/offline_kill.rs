@@ -121,8 +121,16 @@ fn collect(target: &Target, recipient: &Account) -> Outcome<Vec<String>> {
     let mut client = Client::connect(target, recipient, None)?;
     client.send("<presence/>")?;
     client.sync()?;
-    client.take_all()?;
-    let came = client.stanzas()?;
+    // Of a large mailbox more comes when the client has taken what it was given.
+    let mut came = Vec::new();
+    loop {
+        client.take_all()?;
+        let stanzas = client.stanzas()?;
+        if stanzas.is_empty() {
+            break;
+        }
+        came.extend(stanzas);
+    }
     client.disconnect()?;
     Ok(came
         .iter()
