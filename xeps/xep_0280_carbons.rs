@@ -67,12 +67,22 @@ impl Inline for Carbons {
 }
 
 impl Copy for Carbons {
-    fn copy(&self, message: &Stanza, direction: Direction, to: &Session) -> Option<Stanza> {
+    fn copy(
+        &self,
+        exchange: &Exchange,
+        message: &Stanza,
+        direction: Direction,
+        to: &Session,
+    ) -> Option<Stanza> {
         if !to.is_copied() || !is_eligible(message, direction) {
             return None;
         }
-        let account = to.account.jid.as_str();
-        Some(wrap(message, direction, account, to.jid.as_str()))
+        // Who sleeps gets it later: XEP-0297 §3.2 says where the time stands.
+        let later = to.outbox.asleep_until().map(|_| {
+            let stamp = exchange.now().to_xep_0082();
+            format!("<delay xmlns='urn:xmpp:delay' stamp='{stamp}'/>")
+        });
+        Some(wrap(message, direction, to, later.as_deref()))
     }
 }
 
@@ -135,11 +145,11 @@ pub fn is_eligible(message: &Stanza, direction: Direction) -> bool {
 }
 
 /// §7 and §8.
-fn wrap(message: &Stanza, direction: Direction, from: &str, to: &str) -> Stanza {
+fn wrap(message: &Stanza, direction: Direction, to: &Session, before: Option<&str>) -> Stanza {
     let kind = message.type_attribute();
     let forward = Forward {
-        from,
-        to,
+        from: to.account.jid.as_str(),
+        to: to.jid.as_str(),
         kind: kind.as_deref(),
         name: match direction {
             Direction::Received => "received",
@@ -147,7 +157,7 @@ fn wrap(message: &Stanza, direction: Direction, from: &str, to: &str) -> Stanza 
         },
         namespace: NS,
         attributes: "",
-        before: "",
+        before: before.unwrap_or_default(),
     };
     forward.message(message.bytes())
 }

@@ -334,7 +334,12 @@ impl Connection {
                 let error = StreamError::new(StreamCondition::Conflict);
                 close(io, Some(&error)).await;
             }
-            Ending::Closed | Ending::Close(Close::Quiet) => {
+            Ending::Closed => {
+                self.part(&mut io);
+                self.acknowledge_all(&mut io);
+                close(io, None).await;
+            }
+            Ending::Close(Close::Quiet) => {
                 self.part(&mut io);
                 close(io, None).await;
             }

@@ -13,7 +13,7 @@ use waxwing_core::binding::UserAgent;
 use waxwing_core::powers::{StreamFacts, Verb};
 use waxwing_xmpp::error::StreamCondition;
 use waxwing_xmpp::framing::{Limits, StreamHeader};
-use waxwing_xmpp::{Element, Jid, dom, ns, sasl};
+use waxwing_xmpp::{Element, Jid, StanzaError, dom, ns, sasl, sm};
 
 use super::authenticate::{Authenticated, offer};
 use super::bind::{refusal, reply};
@@ -149,6 +149,10 @@ impl Negotiation {
                 }
             } else if element.is("iq", ns::CLIENT) {
                 self.iq_before_login(&element).await?;
+            } else if element.is("enable", sm::NS) || element.is("resume", sm::NS) {
+                // XEP-0198 §3 and §6.
+                let failed = sm::failed(None, &StanzaError::unexpected_request());
+                self.send(failed).await?;
             } else {
                 return Err(refusal(&element));
             }

@@ -47,7 +47,7 @@ pub struct State {
     pub last_row: i64,
     /// The row up to which some device has acknowledged.
     pub cursor: i64,
-    /// How far each of its devices has.
+    /// How far each of its devices has; those seen longest ago come first.
     pub devices: Vec<DeviceCursor>,
     /// Rows for one resource that its session left behind, and that nobody has acknowledged: they
     /// are for everybody, wherever the cursors stand.
@@ -195,11 +195,17 @@ impl State {
     pub fn advance(&mut self, key: Option<&str>, cursor: i64) {
         self.cursor = self.cursor.max(cursor);
         let Some(key) = key else { return };
-        match self.devices.iter_mut().find(|device| *device.key == *key) {
-            Some(device) => device.cursor = device.cursor.max(cursor),
+        match self.devices.iter().position(|device| *device.key == *key) {
+            Some(at) => {
+                // Who was seen last stands last.
+                self.devices[at..].rotate_left(1);
+                if let Some(device) = self.devices.last_mut() {
+                    device.cursor = device.cursor.max(cursor);
+                }
+            }
             None => {
                 if self.devices.len() >= MAX_DEVICES {
-                    // As in the table: the one that was entered first among those not here.
+                    // As in the table: the one seen longest ago among those not here.
                     let here = |device: &DeviceCursor| {
                         let mut keys = self
                             .sessions
@@ -272,5 +278,32 @@ impl Bound {
             .as_ref()
             .is_some_and(|available| available.priority >= 0)
             && !self.session.outbox.is_detached()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As in the table: what was seen again is not what is forgotten.
+    #[test]
+    fn the_device_seen_longest_ago_is_forgotten() {
+        let device = |n: usize| DeviceCursor {
+            key: format!("{n:02}").into(),
+            cursor: 1,
+        };
+        let mail = Mail {
+            cursor: 1,
+            devices: (0..MAX_DEVICES).map(device).collect(),
+            ..Mail::default()
+        };
+        let jid = Jid::parse_tolerant("juliet@localhost").expect("an address");
+        let account = Account::new(1, jid, Roster::default(), mail);
+        let mut state = account.lock();
+        state.advance(Some("00"), 5);
+        state.advance(Some("new"), 7);
+        assert_eq!(state.devices.len(), MAX_DEVICES);
+        let known = ["00", "01", "02", "new"].map(|key| state.device_cursor(Some(key)));
+        assert_eq!(known, [5, 7, 1, 7], "01 begins where the account stands");
     }
 }

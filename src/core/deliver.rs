@@ -165,7 +165,7 @@ impl Exchange {
     /// The copy of a message for another session of an account that sent or received it.
     pub fn copy(&self, stanza: &Stanza, direction: Direction, to: &Session) -> Option<Stanza> {
         let mut powers = self.powers.copy.iter();
-        powers.find_map(|copy| copy.copy(stanza, direction, to))
+        powers.find_map(|copy| copy.copy(self, stanza, direction, to))
     }
 }
 

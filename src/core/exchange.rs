@@ -308,7 +308,9 @@ impl Exchange {
 
     async fn mail(&self, account: i64) -> Result<Mail, DbError> {
         let (mut cursor, mut devices) = (0, Vec::new());
-        for device in self.mailbox.devices(account).await? {
+        let mut known = self.mailbox.devices(account).await?;
+        known.sort_by_key(|device| device.seen_at_ms);
+        for device in known {
             if device.key.is_empty() {
                 cursor = device.cursor;
             } else {

@@ -16,6 +16,7 @@ use waxwing_xmpp::stanza::Children;
 
 use crate::db::DbError;
 use crate::exchange::Exchange;
+use crate::mailbox_store::{Sent, time_of};
 use crate::session::Session;
 
 /// How long after a session's first message resends are looked for.
@@ -24,6 +25,10 @@ const PERIOD: Duration = Duration::from_secs(300);
 const RECENT_MS: i64 = 24 * 60 * 60 * 1000;
 /// Messages that the account sent last, among which they are looked for.
 const REMEMBERED: usize = 1024;
+
+/// How long before its client closed a stream an acknowledgement may have been sent that it never
+/// read: ten seconds.
+const UNREAD_MS: i64 = 10_000;
 
 const UNKNOWN: u8 = 0;
 const KNOWN: u8 = 1;
@@ -94,8 +99,13 @@ impl Exchange {
         let sent = (self.mailbox)
             .recent_sent(session.account.id, since, REMEMBERED)
             .await?;
-        // Who does without acknowledgements sends nothing again.
-        let sent = sent.into_iter().filter(|sent| sent.stream != 0);
+        // Nothing is sent again by who does without acknowledgements, or has them all. To look for it
+        // would be wrong: ids need be unique within a stream only (RFC 6120 §8.1.3).
+        let may_return = |sent: &Sent| match self.streams.finished(sent.stream) {
+            Some(end) => time_of(sent.id) > end.0 - UNREAD_MS,
+            None => sent.stream != 0,
+        };
+        let sent = sent.into_iter().filter(may_return);
         let keys: HashSet<i64> = sent.map(|sent| sent.key).collect();
         if keys.is_empty() {
             resends.end();
@@ -116,8 +126,8 @@ pub(crate) struct Marks {
     pub(crate) key: i64,
     /// The stream it came by.
     pub(crate) stream: i64,
-    /// Its number there. 0 without the archive, for what was sent before may be in memory only: this
-    /// row does not say that it is safe.
+    /// The count that is true of that stream when the row is stored; 0: none is. Without the archive
+    /// none is, for what was sent before may be in memory only.
     pub(crate) number: u32,
 }
 

@@ -201,14 +201,20 @@ impl Session {
         self.custody.lock().handled()
     }
 
-    /// The stream that the stanza read last came by, and its number there; (0, 0) without stream
-    /// management. The number is 0 once a message was refused: should the server crash, nobody
-    /// knows whether its sender has seen the error.
+    /// The same, if every stanza that was read is among them.
+    pub(crate) fn handled_all(&self) -> Option<u32> {
+        let custody = self.custody.lock();
+        custody.is_settled().then(|| custody.handled())
+    }
+
+    /// The stream that the stanza read last came by, and the count that is true of it when that
+    /// stanza is stored; (0, 0) without stream management. The count is 0 once a message was refused:
+    /// should the server crash, nobody knows whether its sender has seen the error.
     pub(crate) fn place(&self) -> (i64, u32) {
         match self.stream() {
             0 => (0, 0),
             stream if self.has_refused.load(Ordering::Acquire) => (stream, 0),
-            stream => (stream, self.custody.lock().number()),
+            stream => (stream, self.custody.lock().handled_with_last()),
         }
     }
 
@@ -246,8 +252,10 @@ impl Session {
         is_new
     }
 
-    /// Takes up the stream of an earlier process, of which so many stanzas were handled.
+    /// Takes up the stream of an earlier process, of which so many stanzas were handled. Whether one
+    /// of them was refused, and whether its sender has seen that, is not known.
     pub(crate) fn restore(&self, stream: i64, handled: u32) {
+        self.has_refused.store(true, Ordering::Release);
         self.stream.store(stream, Ordering::Release);
         self.custody.lock().restore(handled);
     }

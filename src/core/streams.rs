@@ -1,6 +1,6 @@
 //! Stream management (XEP-0198) of sessions: acknowledgements, and streams that are taken up again.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use waxwing_xmpp::sm::{self, TooHigh};
 use waxwing_xmpp::{Jid, StanzaError};
 
 use crate::account::Usage;
+use crate::clock::Timestamp;
 use crate::db::DbError;
 use crate::exchange::Exchange;
 use crate::outbox::{Origin, Taken};
@@ -22,15 +23,44 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Messages of an account among which a lost stream's count is looked for.
 const REMEMBERED: usize = 256;
 
+/// Streams that ended well and are remembered; beyond, the oldest are forgotten.
+const MAX_FINISHED: usize = 16_384;
+
 /// The sessions whose streams can be resumed, by the stream's id. How long a broken one is kept is
 /// known to its outbox.
 #[derive(Default)]
-pub struct Streams(Mutex<HashMap<i64, Arc<Session>>>);
+pub struct Streams(Mutex<HashMap<i64, Arc<Session>>>, Mutex<Finished>);
+
+/// Streams that their clients closed when all was settled, and when: of these nothing is sent again,
+/// but for what was acknowledged so late that the client may not have read that.
+#[derive(Default)]
+struct Finished {
+    ended: HashMap<i64, Timestamp>,
+    /// Oldest first.
+    order: VecDeque<i64>,
+}
 
 impl Streams {
     /// The session of a stream.
     pub fn find(&self, stream: i64) -> Option<Arc<Session>> {
         self.0.lock().get(&stream).cloned()
+    }
+
+    /// When a stream ended well, if that is known.
+    pub(crate) fn finished(&self, stream: i64) -> Option<Timestamp> {
+        self.1.lock().ended.get(&stream).copied()
+    }
+
+    fn finish(&self, stream: i64, now: Timestamp) {
+        let mut finished = self.1.lock();
+        if finished.ended.insert(stream, now).is_none() {
+            finished.order.push_back(stream);
+        }
+        if finished.order.len() > MAX_FINISHED
+            && let Some(oldest) = finished.order.pop_front()
+        {
+            finished.ended.remove(&oldest);
+        }
     }
 }
 
@@ -48,20 +78,22 @@ impl NotResumed {
     }
 }
 
-/// A session that a connection owns and does not serve yet. Should it never do, the session is left
-/// as by any connection that breaks.
+/// A session that a connection owns and does not serve yet. Should it never do, one that was taken
+/// up again is left as by any connection that breaks, and a new one ends: nobody was told of it.
 pub struct Unserved {
     exchange: Arc<Exchange>,
     session: Option<Arc<Session>>,
+    is_new: bool,
 }
 
 impl Unserved {
-    /// Looks after a session.
+    /// Looks after a session that was just bound.
     #[must_use]
     pub fn new(exchange: &Arc<Exchange>, session: Arc<Session>) -> Self {
         Unserved {
             exchange: Arc::clone(exchange),
             session: Some(session),
+            is_new: true,
         }
     }
 
@@ -80,8 +112,10 @@ impl Unserved {
 
 impl Drop for Unserved {
     fn drop(&mut self) {
-        if let Some(session) = self.session.take() {
-            self.exchange.leave(&session);
+        match self.session.take() {
+            Some(session) if self.is_new => self.exchange.end(&session),
+            Some(session) => self.exchange.leave(&session),
+            None => {}
         }
     }
 }
@@ -201,12 +235,25 @@ impl Exchange {
         let sleeps = session.outbox.is_resumable()
             && !session.outbox.is_detached()
             && self.sleep_session(session);
-        if !sleeps {
-            session.outbox.drain_queue();
-            self.unbind(session);
-            return;
+        if sleeps {
+            tracing::debug!(session = session.reference.id, "sleeps");
+        } else {
+            self.end(session);
         }
-        tracing::debug!(session = session.reference.id, "sleeps");
+    }
+
+    fn end(self: &Arc<Self>, session: &Arc<Session>) {
+        session.outbox.drain_queue();
+        self.unbind(session);
+    }
+
+    /// The client closes its stream. Returns the count for a last `<a/>` (XEP-0198 §4), if it is
+    /// settled what became of everything that was read: then nothing is sent again.
+    pub fn finish_stream(&self, session: &Session) -> Option<u32> {
+        let stream = session.stream();
+        let handled = session.handled_all().filter(|_| stream != 0)?;
+        self.streams.finish(stream, self.now());
+        Some(handled)
     }
 
     /// A session that ended cannot be resumed.
@@ -227,8 +274,7 @@ impl Exchange {
             over.cloned().collect()
         };
         for session in &sessions {
-            session.outbox.drain_queue();
-            self.unbind(session);
+            self.end(session);
         }
     }
 
@@ -250,7 +296,8 @@ impl Exchange {
         if tokio::time::timeout(PATIENCE, attached).await.is_err() {
             return Err(NotResumed::unknown(None));
         }
-        let resumed = Unserved::new(self, Arc::clone(&session));
+        let mut resumed = Unserved::new(self, Arc::clone(&session));
+        resumed.is_new = false;
         // What was read of the former connection is answered for before the client sends it again:
         // else it would count twice, and not be recognised.
         let settled = tokio::time::timeout(PATIENCE, session.all_settled()).await;
@@ -298,17 +345,16 @@ impl Exchange {
         }
     }
 
-    /// The count of a stream that was lost in a crash: the number of its last message that was
-    /// stored, if all that came before it was dealt with for certain.
+    /// The count of a stream that was lost in a crash: the highest that a row says of it.
     async fn lost_stream(&self, account: &Jid, stream: i64) -> Option<u32> {
         let found = async {
             let Some(account) = self.account(account.as_str()).await? else {
                 return Ok(None);
             };
             let sent = self.mailbox.recent_sent(account.id, 0, REMEMBERED).await?;
-            // Newest first.
-            let last = sent.iter().find(|sent| sent.stream == stream);
-            Ok::<_, DbError>(last.map(|sent| sent.number).filter(|number| *number > 0))
+            let counts = sent.iter().filter(|sent| sent.stream == stream);
+            let highest = counts.map(|sent| sent.number).max();
+            Ok::<_, DbError>(highest.filter(|count| *count > 0))
         };
         found.await.unwrap_or_else(|error| {
             tracing::error!(%error, "the count of a stream could not be read");

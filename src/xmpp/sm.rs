@@ -84,10 +84,16 @@ impl Custody {
         wire(settled.saturating_sub(self.base))
     }
 
-    /// The number of the stanza that was read last, as it counts on the wire.
+    /// The count that is true once it is settled what became of the stanza that was read last: its
+    /// number if no other is open, else the settled prefix.
     #[must_use]
-    pub fn number(&self) -> u32 {
-        wire(self.taken - self.base)
+    pub fn handled_with_last(&self) -> u32 {
+        let is_alone = self.open.front().is_none_or(|first| *first == self.taken);
+        if is_alone {
+            wire(self.taken - self.base)
+        } else {
+            self.handled()
+        }
     }
 }
 

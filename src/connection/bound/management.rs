@@ -9,6 +9,7 @@ use waxwing_xmpp::stanza::Frame;
 use waxwing_xmpp::{StanzaError, StreamError};
 
 use super::{Connection, Ending};
+use crate::connection::io::Io;
 
 /// How long the answer to `<r/>` waits for a commit that is under way.
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
@@ -99,6 +100,15 @@ impl Connection {
         self.session.outbox.push_raw(Bytes::from(failed));
     }
 
+    /// The client has closed its stream, and what was left for it is queued: errors for messages of it
+    /// come before this.
+    pub(super) fn acknowledge_all(&self, io: &mut Io) {
+        let handled = self.shared.exchange.finish_stream(&self.session);
+        if let Some(handled) = handled.filter(|handled| self.acknowledged != Some(*handled)) {
+            io.queue(Bytes::from(sm::ack(handled)));
+        }
+    }
+
     /// Sends `<a/>` where it was asked for, or where the server answers for more than it has said.
     /// One answers any number of questions. While messages of the client are being stored the answer
     /// waits for the commit, but not for long (XEP-0198 §4). True: there is something to write.
@@ -116,14 +126,23 @@ impl Connection {
         if self.asked == Asked::Now && !is_due {
             self.tick_within(ANSWER_WITHIN);
         }
-        // Its sender would take for stored what was refused, should the server die between the two.
-        if is_due && self.session.outbox.refuses() {
+        // Its sender would take for stored what was refused, should the server die between the two:
+        // until the error has left, nothing more is said than before. An answer that is due is given.
+        let is_held = is_due && self.session.outbox.refuses();
+        if is_held && self.asked != Asked::Before {
+            if self.asked == Asked::Now {
+                self.tick_within(ANSWER_WITHIN);
+            }
             return false;
         }
         if is_due {
+            let count = match self.acknowledged {
+                said if is_held => said.unwrap_or(0),
+                _ => handled,
+            };
             self.asked = Asked::No;
-            self.acknowledged = Some(handled);
-            self.io.queue(Bytes::from(sm::ack(handled)));
+            self.acknowledged = Some(count);
+            self.io.queue(Bytes::from(sm::ack(count)));
         }
         is_due
     }

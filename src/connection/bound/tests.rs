@@ -156,6 +156,10 @@ async fn an_acknowledgement_does_not_overtake_an_error() {
         !before.contains("<a ") && !before.contains("<message "),
         "{before}"
     );
+    // XEP-0198 §4: the answer may wait for a while only. What was said before is still true.
+    session.outbox.tick();
+    turn().await;
+    assert_eq!(told(&mut scene.client), sm::ack(0));
     session.outbox.withdraw(i64::MAX);
     turn().await;
     let after = told(&mut scene.client);

@@ -147,7 +147,14 @@ impl Statement {
 
     /// Bytes this statement takes in a queue, for its bound.
     pub(super) fn weight(&self) -> usize {
-        64 + self.params.iter().map(Value::weight).sum::<usize>()
+        64 * self.times.max(1) + self.params.iter().map(Value::weight).sum::<usize>()
+    }
+
+    /// Bytes by which it may make the log grow: each time it is carried out it may change a page that
+    /// nothing else changes.
+    pub(super) fn grows_log_by(&self) -> usize {
+        let pages = if self.times > 1 { self.times } else { 0 };
+        pages * 4096 + self.weight()
     }
 }
 

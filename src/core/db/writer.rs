@@ -19,9 +19,8 @@ use rusqlite::Connection;
 use super::connection::Runner;
 use super::error::Fault;
 use super::job::{Job, Outcome, Reply};
-use super::queue::Weigh;
 use super::shared::Shared;
-use super::{DbError, checkpoint};
+use super::{DbError, Statement, checkpoint};
 
 /// Statements of one transaction.
 const MAX_STATEMENTS: usize = 4096;
@@ -77,7 +76,8 @@ impl Writer {
                 let counters = &self.shared.counters;
                 counters.commits.fetch_add(1, Relaxed);
                 counters.batches.fetch_add(jobs.len() as u64, Relaxed);
-                let bytes = jobs.iter().map(Weigh::bytes).sum();
+                let statements = jobs.iter().flat_map(|job| job.work.statements());
+                let bytes = statements.map(Statement::grows_log_by).sum();
                 for (job, result) in jobs.into_iter().zip(results) {
                     job.finish(result);
                 }

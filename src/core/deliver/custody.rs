@@ -110,11 +110,14 @@ impl Delivery<'_> {
     /// The connection of a session broke: what it held in memory is stored, what was for it alone
     /// goes to the account's others, and from here on it is given the mailbox page by page.
     pub(super) fn sleep(&mut self, session: &Arc<Session>) {
-        let broken = session.outbox.sleep(self.exchange.clock.elapsed());
+        let mut broken = session.outbox.sleep(self.exchange.clock.elapsed());
         for (place, stanza, held) in broken.live {
-            let row = self.store_untaken(stanza, held);
-            if let (Some(place), Some(row)) = (place, row) {
-                session.outbox.settle_broken(place, row);
+            match (place, self.store_untaken(stanza, held)) {
+                (Some(place), Some(row)) => {
+                    session.outbox.settle_broken(place, row.held(true, false));
+                }
+                (None, Some(row)) => broken.lost.push(row.id),
+                (_, None) => {}
             }
         }
         for (stanza, held) in broken.directed {
@@ -127,7 +130,7 @@ impl Delivery<'_> {
     }
 
     /// Stores a message that lived in memory only; `None`: it could not be, and its sender is told.
-    fn store_untaken(&mut self, stanza: Bytes, held: Held) -> Option<Held> {
+    fn store_untaken(&mut self, stanza: Bytes, held: Held) -> Option<Appended> {
         let Held::Live {
             received, origin, ..
         } = held
@@ -136,7 +139,7 @@ impl Delivery<'_> {
         };
         let stanza = Stanza::parse(stanza).ok()?;
         match self.store(&stanza, received, origin.as_ref(), Flags::INCOMING, false) {
-            Ok(row) => Some(row.held(true, false)),
+            Ok(row) => Some(row),
             Err(error) => {
                 self.refuse_held(stanza, origin, &error);
                 None

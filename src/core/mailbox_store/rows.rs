@@ -111,7 +111,7 @@ pub struct NewRow {
     pub key: i64,
     /// The stream management stream it came by; 0: none.
     pub stream: i64,
-    /// Its number in that stream.
+    /// The count of handled stanzas that is true of that stream once the row is stored; 0: none is.
     pub number: u32,
     /// The stanza, as stamped.
     pub body: Bytes,

@@ -57,7 +57,7 @@ pub struct Broken {
     pub live: Vec<(Option<usize>, Bytes, Held)>,
     /// Rows for this resource alone, with their stanzas, for the account's other sessions.
     pub directed: Vec<(Bytes, Held)>,
-    /// Rows that were to be sent out of order, and were not.
+    /// Rows that were to be sent, and were not.
     pub lost: Vec<i64>,
 }
 
@@ -98,6 +98,7 @@ impl Outbox {
             resumable: max.is_some(),
             max: max.unwrap_or_default(),
             ends: None,
+            due: None,
             successors: Vec::new(),
         }));
     }
@@ -192,7 +193,8 @@ impl Outbox {
         }
         inner.recount_held();
         if let Some(managed) = &mut inner.managed {
-            managed.ends = Some(now + managed.max);
+            let ends = managed.due.take().unwrap_or(now + managed.max);
+            managed.ends = Some(ends);
         }
         inner.wake_successors();
         broken
@@ -230,7 +232,8 @@ impl Outbox {
         let Some(managed) = &mut inner.managed else {
             return Poll::Ready(());
         };
-        if managed.ends.take().is_some() {
+        if let Some(ends) = managed.ends.take() {
+            managed.due = Some(ends);
             inner.waker = None;
             return Poll::Ready(());
         }
@@ -248,6 +251,9 @@ impl Outbox {
     pub fn resume(&self, h: u32) -> Result<(Taken, Vec<(i64, bool)>), TooHigh> {
         let taken = self.acknowledged(h)?;
         let mut inner = self.inner.lock();
+        if let Some(managed) = &mut inner.managed {
+            managed.due = None;
+        }
         let untaken = std::mem::take(&mut inner.untaken);
         let queue = std::mem::take(&mut inner.queue);
         (inner.queued_bytes, inner.held_bytes, inner.answered_for) = (0, 0, 0);
@@ -307,6 +313,7 @@ impl Outbox {
             resumable: true,
             max,
             ends: Some(now + max),
+            due: None,
             successors: Vec::new(),
         }));
         for unacknowledged in asleep.untaken {
@@ -349,15 +356,9 @@ impl Broken {
             // Its row is on the way, or is read again.
             Held::Live { storing: true, .. } | Held::Feed { .. } => {}
             Held::Live { .. } => self.live.push((None, stanza, held)),
-            Held::Row {
-                id,
-                in_order,
-                directed,
-                ..
-            } => {
-                if !in_order {
-                    self.lost.push(*id);
-                }
+            Held::Row { id, directed, .. } => {
+                // The pages may not come to it: that is for its position to know.
+                self.lost.push(*id);
                 if *directed {
                     self.directed.push((stanza, held));
                 }

@@ -69,6 +69,9 @@ pub(super) struct Managed {
     pub(super) max: Duration,
     /// Until when it is kept, by the monotonic clock; `None` while a connection owns the outbox.
     pub(super) ends: Option<Duration>,
+    /// The same while a connection owns it that has not resumed the stream yet: should it not, nothing
+    /// has changed.
+    pub(super) due: Option<Duration>,
     /// Connections that want to own it.
     pub(super) successors: Vec<Waker>,
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use waxwing_xmpp::sm::TooHigh;
 
-use super::batch::Source;
+use super::batch::{Source, Waiting};
 use super::queue::{Inner, Probe, Sent};
 use super::{Held, Origin, Outbox};
 use crate::clock::Timestamp;
@@ -125,7 +125,10 @@ impl Outbox {
     /// by stream management.
     pub fn begin_probe(&self, id: u64) -> Option<u64> {
         let mut inner = self.inner.lock();
-        if inner.probe.is_some() || self.is_detached() {
+        // What is written before everything else, such as `<enabled/>`, comes before a question too.
+        let is_raw = |waiting: &Waiting| matches!(waiting.source, Source::Raw);
+        let is_opening = inner.queue.front().is_some_and(is_raw);
+        if inner.probe.is_some() || is_opening || self.is_detached() {
             return None;
         }
         // The question is written behind what was handed out, and before what is queued.
@@ -242,7 +245,8 @@ impl Outbox {
     /// here.
     pub fn late_stored(&self, message: &Bytes, row: Option<i64>) -> bool {
         let mut found = false;
-        self.inner.lock().each_held(|stanza, held| {
+        let mut inner = self.inner.lock();
+        inner.each_held(|stanza, held| {
             let Held::Live { storing, .. } = held else {
                 return;
             };
@@ -261,6 +265,9 @@ impl Outbox {
                 };
             }
         });
+        if found {
+            inner.recount_held();
+        }
         found
     }
 

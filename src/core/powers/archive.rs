@@ -20,7 +20,13 @@ pub enum Direction {
 /// May give a session a copy of a message that went to, or came from, another one of its account.
 pub trait Copy: Extension {
     /// The copy for `to`, which was not given the message itself; `None`: it gets none.
-    fn copy(&self, message: &Stanza, direction: Direction, to: &Session) -> Option<Stanza>;
+    fn copy(
+        &self,
+        exchange: &Exchange,
+        message: &Stanza,
+        direction: Direction,
+        to: &Session,
+    ) -> Option<Stanza>;
 }
 
 /// May say which messages show in an account's archive.

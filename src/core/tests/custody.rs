@@ -8,6 +8,7 @@ mod contacts;
 mod expiry;
 mod feeds;
 mod presence;
+mod resends;
 mod sessions;
 mod world;
 

@@ -250,11 +250,47 @@ fn one_owner_at_a_time_and_none_after_the_end() {
     outbox.sleep(Duration::ZERO);
     assert!(attach(&outbox));
     assert!(!outbox.expire(HOUR * 2), "it has an owner");
+    outbox.resume(0).unwrap();
     outbox.sleep(HOUR);
     assert!(!outbox.expire(HOUR + Duration::from_secs(1)));
     assert!(outbox.expire(HOUR * 2));
     assert!(attach(&outbox) && outbox.is_detached());
     assert_eq!(outbox.asleep(), None);
+}
+
+/// Tries that fail must not keep a session for ever.
+#[test]
+fn who_does_not_resume_does_not_put_off_the_end() {
+    let outbox = managed();
+    outbox.sleep(Duration::ZERO);
+    for _ in 0..2 {
+        assert!(attach(&outbox));
+        assert!(outbox.resume(1).is_err(), "nothing was sent");
+        outbox.sleep(HOUR / 2);
+    }
+    assert!(outbox.expire(HOUR));
+}
+
+#[test]
+fn nothing_is_asked_before_stream_management_is_confirmed() {
+    let outbox = managed();
+    outbox.push(&stanza(1));
+    written(&outbox);
+    outbox.push_enabled(Bytes::from_static(b"<enabled/>"));
+    assert_eq!(outbox.begin_probe(1), None);
+    written(&outbox);
+    assert_eq!(outbox.begin_probe(1), Some(1));
+}
+
+#[test]
+fn what_became_a_row_is_not_counted_after_it_is_taken() {
+    let outbox = managed();
+    let message = stanza(100);
+    outbox.push_held(&message, live());
+    assert!(outbox.late_stored(message.bytes(), Some(7)));
+    written(&outbox);
+    assert_eq!(outbox.acknowledged(1).unwrap().rows.len(), 1);
+    assert_eq!(outbox.inner.lock().held_bytes, 0);
 }
 
 #[test]
@@ -340,5 +376,5 @@ fn what_was_given_before_it_was_enabled_is_given_back_at_a_break() {
     let broken = outbox.sleep(Duration::ZERO);
     assert_eq!(broken.live.len(), 1);
     assert_eq!(broken.live[0].1, *stanza(1).bytes());
-    assert_eq!(broken.lost, [2]);
+    assert_eq!(broken.lost, [2, 3], "whether in order or not");
 }

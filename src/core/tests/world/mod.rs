@@ -1,12 +1,14 @@
 //! An exchange on a database of its own, with sessions that nobody reads from but the test.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use waxwing_core::accounts::Accounts;
 use waxwing_core::binding::Binding;
-use waxwing_core::clock::{Clock, Ids, SystemClock, SystemIds};
+use waxwing_core::clock::{Clock, Ids, SystemClock, SystemIds, Timestamp};
 use waxwing_core::db::{Database, Migrations, Options};
 use waxwing_core::exchange::{Rate, Receipt};
 use waxwing_core::mailbox_store::{self, Mailbox};
@@ -24,7 +26,25 @@ const HEADER: &[u8] = b"<stream:stream to='localhost' version='1.0' xmlns='jabbe
 /// See the [module](self).
 pub struct World {
     pub exchange: Arc<Exchange>,
+    /// The wall clock is ahead of the machine's by so many milliseconds.
+    pub ahead_ms: Arc<AtomicI64>,
     _directory: tempfile::TempDir,
+}
+
+#[derive(Default)]
+struct AheadClock {
+    machine: SystemClock,
+    ahead_ms: Arc<AtomicI64>,
+}
+
+impl Clock for AheadClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.machine.now().0 + self.ahead_ms.load(Relaxed))
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.machine.elapsed()
+    }
 }
 
 pub fn jid(text: &str) -> Jid {
@@ -61,10 +81,13 @@ impl World {
         migrations.extend(tables);
         let path = directory.path().join("test.db");
         let database = Database::open(&path, &migrations, &Options::default()).unwrap();
-        let (clock, ids): (Arc<dyn Clock>, Arc<dyn Ids>) = (
-            Arc::new(SystemClock::default()),
-            Arc::new(SystemIds::default()),
-        );
+        let ahead_ms = Arc::<AtomicI64>::default();
+        let clock = AheadClock {
+            ahead_ms: Arc::clone(&ahead_ms),
+            ..AheadClock::default()
+        };
+        let (clock, ids): (Arc<dyn Clock>, Arc<dyn Ids>) =
+            (Arc::new(clock), Arc::new(SystemIds::default()));
         let accounts = Accounts::open(
             database.clone(),
             Arc::clone(&clock),
@@ -90,6 +113,7 @@ impl World {
         });
         World {
             exchange,
+            ahead_ms,
             _directory: directory,
         }
     }
