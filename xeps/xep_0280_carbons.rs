@@ -82,7 +82,9 @@ impl Copy for Carbons {
             let stamp = exchange.now().to_xep_0082();
             format!("<delay xmlns='urn:xmpp:delay' stamp='{stamp}'/>")
         });
-        Some(wrap(message, direction, to, later.as_deref()))
+        let before = later.as_deref().unwrap_or_default();
+        let (from, to) = (to.account.jid.as_str(), to.jid.as_str());
+        Some(wrap(message, direction, (from, to), before))
     }
 }
 
@@ -145,11 +147,11 @@ pub fn is_eligible(message: &Stanza, direction: Direction) -> bool {
 }
 
 /// §7 and §8.
-fn wrap(message: &Stanza, direction: Direction, to: &Session, before: Option<&str>) -> Stanza {
+fn wrap(message: &Stanza, direction: Direction, (from, to): (&str, &str), before: &str) -> Stanza {
     let kind = message.type_attribute();
     let forward = Forward {
-        from: to.account.jid.as_str(),
-        to: to.jid.as_str(),
+        from,
+        to,
         kind: kind.as_deref(),
         name: match direction {
             Direction::Received => "received",
@@ -157,7 +159,7 @@ fn wrap(message: &Stanza, direction: Direction, to: &Session, before: Option<&st
         },
         namespace: NS,
         attributes: "",
-        before: before.unwrap_or_default(),
+        before,
     };
     forward.message(message.bytes())
 }
@@ -223,12 +225,12 @@ mod tests {
     fn a_copy_is_as_the_examples_show() {
         let message = message("type='chat' from='b@y/c'", BODY);
         assert_eq!(
-            wrap(&message, Direction::Received, "a@x", "a@x/home").as_xml(),
+            wrap(&message, Direction::Received, ("a@x", "a@x/home"), "").as_xml(),
             "<message from='a@x' to='a@x/home' type='chat'><received xmlns='urn:xmpp:carbons:2'>\
              <forwarded xmlns='urn:xmpp:forward:0'><message xmlns='jabber:client' to='a@x' \
              type='chat' from='b@y/c'><body>b</body></message></forwarded></received></message>"
         );
-        let sent = wrap(&message, Direction::Sent, "a@x", "a@x/home");
+        let sent = wrap(&message, Direction::Sent, ("a@x", "a@x/home"), "");
         assert!(sent.children().contains(Children::CARBON_SENT));
         assert!(!is_eligible(&sent, Direction::Received));
     }

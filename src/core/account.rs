@@ -52,6 +52,9 @@ pub struct State {
     /// Rows for one resource that its session left behind, and that nobody has acknowledged: they
     /// are for everybody, wherever the cursors stand.
     pub strays: Vec<i64>,
+    /// Rows for one session alone that nobody has acknowledged, and for which. Should a cursor pass
+    /// one, it is noted with the strays: another device may be ahead of that session for ever.
+    pub directed: Vec<(i64, SessionRef)>,
     /// How many available presences there were: what tells whether a session was there when a
     /// message was handed out.
     pub arrivals: u64,
@@ -133,6 +136,7 @@ impl Account {
             cursor: mail.cursor,
             devices: mail.devices,
             strays: mail.strays,
+            directed: Vec::new(),
             arrivals: 0,
             is_watched: false,
             taken_late: Vec::new(),
@@ -223,6 +227,19 @@ impl State {
                 });
             }
         }
+    }
+
+    /// Takes out the rows for one session that the account's cursor has passed.
+    pub(crate) fn take_passed(&mut self) -> Vec<i64> {
+        let cursor = self.cursor;
+        let passed = self.directed.extract_if(.., |(row, _)| *row <= cursor);
+        passed.map(|(row, _)| row).collect()
+    }
+
+    /// Takes out the rows for this session.
+    pub(crate) fn take_directed(&mut self, session: SessionRef) -> Vec<i64> {
+        let own = self.directed.extract_if(.., |(_, whose)| *whose == session);
+        own.map(|(row, _)| row).collect()
     }
 
     /// Stored messages are gone from the mailbox.

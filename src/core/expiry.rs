@@ -153,6 +153,7 @@ impl Exchange {
         if let Some(account) = self.recipient_in_memory(owned) {
             let mut state = account.lock();
             state.strays.retain(|stray| *stray != row.id);
+            state.directed.retain(|(directed, _)| *directed != row.id);
             if row.id > state.cursor {
                 state.forget_stored(1, row.body.len() as u64);
             }

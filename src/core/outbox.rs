@@ -270,6 +270,8 @@ impl Outbox {
             }
         }
         inner.push(waiting);
+        // What an inactive client is spared must not fill the outbox of one that reads.
+        inner.urgent |= inner.inactive && inner.queued_bytes > self.max_bytes / 2;
         Push::Queued
     }
 

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use waxwing_xmpp::stanza::{self, Kind};
+use waxwing_xmpp::stanza::{self, Children, IqType, Kind, MessageType};
 use waxwing_xmpp::{Jid, Stanza, StanzaError};
 
 use crate::exchange::Exchange;
@@ -64,6 +64,27 @@ impl Exchange {
         };
         let reply =
             stanza::error_reply(stanza, stanza.to().as_deref(), Some(sender.as_str()), error);
-        bound.session.refuse(&reply) == Push::Queued
+        let queued = match stanza.kind() {
+            Kind::Message => bound.session.refuse(&reply),
+            _ => bound.session.outbox.push(&reply),
+        };
+        queued == Push::Queued
+    }
+
+    /// A stanza that is kept nowhere was for a session that nobody came back for. XEP-0198 §5: it is
+    /// as if the session had not been there, for what its sender waits for or somebody wrote.
+    pub(crate) fn return_lost(&self, stanza: &Stanza) {
+        let is_missed = match stanza.kind() {
+            Kind::Iq => matches!(stanza.iq_type(), IqType::Get | IqType::Set),
+            Kind::Message => {
+                let kind = stanza.message_type();
+                stanza.children().contains(Children::BODY)
+                    && matches!(kind, MessageType::Chat | MessageType::Normal)
+            }
+            Kind::Presence | Kind::Other => false,
+        };
+        if is_missed && !self.bounce(stanza, &StanzaError::service_unavailable()) {
+            tracing::debug!("the sender of what a session did not take is not there to be told");
+        }
     }
 }

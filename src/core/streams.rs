@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use waxwing_xmpp::sm::{self, TooHigh};
-use waxwing_xmpp::{Jid, StanzaError};
+use waxwing_xmpp::{Jid, Stanza, StanzaError};
 
 use crate::account::Usage;
 use crate::clock::Timestamp;
@@ -185,8 +185,10 @@ impl Exchange {
         let last = in_order.map(|row| row.id).max();
         let account = &session.account;
         let key = session.device_key();
-        let (found, last, is_removed) = {
+        let (found, passed, last, is_removed) = {
             let mut state = account.lock();
+            let is_taken = |row: &i64| taken.rows.iter().any(|taken| taken.id == *row);
+            state.directed.retain(|(row, _)| !is_taken(row));
             let new = taken.rows.iter().filter(|row| row.id > state.cursor);
             let (count, bytes) = new.fold((0, 0), |(count, bytes), row| {
                 (count + 1, bytes + u64::from(row.bytes))
@@ -204,16 +206,22 @@ impl Exchange {
             if let Some(last) = last {
                 state.advance(key, last);
             }
-            let is_taken = |stray: &i64| taken.rows.iter().any(|row| row.id == *stray);
             let strays = state.strays.iter().copied();
             let found: Vec<i64> = strays.filter(is_taken).collect();
             state.strays.retain(|stray| !is_taken(stray));
-            (found, last, state.removed)
+            let passed = state.take_passed();
+            state.strays.extend(&passed);
+            (found, passed, last, state.removed)
         };
-        if !found.is_empty() {
-            let found = found.into_iter();
-            let statements = found.map(|row| stray::removal(account.id, row)).collect();
-            self.write_behind(statements, "a message that was left behind comes again");
+        if !found.is_empty() || !passed.is_empty() {
+            let found = found.into_iter().map(|row| stray::removal(account.id, row));
+            // Before the cursor is written, which comes later.
+            let passed = passed.into_iter().map(|row| stray::entry(account.id, row));
+            let statements = found.chain(passed).collect();
+            self.write_behind(
+                statements,
+                "messages that are left behind could not be noted",
+            );
         }
         // Rows that stay, or a cursor that does, mean a message twice, which is better than a loss.
         let brief: Vec<i64> = (taken.rows.iter())
@@ -243,8 +251,11 @@ impl Exchange {
     }
 
     fn end(self: &Arc<Self>, session: &Arc<Session>) {
+        let lost = session.outbox.plain_untaken();
         session.outbox.drain_queue();
         self.unbind(session);
+        let lost = lost.into_iter().filter_map(|lost| Stanza::parse(lost).ok());
+        lost.for_each(|stanza| self.return_lost(&stanza));
     }
 
     /// The client closes its stream. Returns the count for a last `<a/>` (XEP-0198 §4), if it is

@@ -35,6 +35,10 @@ impl Delivery<'_> {
         for (stanza, held) in session.outbox.take_held() {
             self.return_held(session, stanza, held);
         }
+        // What it was not even given.
+        for row in self.state.take_directed(session.reference) {
+            self.make_stray(row);
+        }
     }
 
     fn return_held(&mut self, session: &Session, stanza: Bytes, held: Held) {
@@ -98,6 +102,7 @@ impl Delivery<'_> {
 
     /// A row is for everybody, wherever the cursors stand.
     fn make_stray(&mut self, row: i64) {
+        self.state.directed.retain(|(directed, _)| *directed != row);
         if !self.state.strays.contains(&row) {
             self.state.strays.push(row);
             self.exchange.write_behind(

@@ -80,10 +80,13 @@ impl Delivery<'_> {
     ) -> Receipt {
         // One that sleeps will find it in the mailbox; the others have it at once.
         let is_asleep = |session: &Arc<Session>| session.outbox.asleep_until().is_some();
-        // What a room passes on is for one client: the others of its user have their own.
+        // What a room passes on is for one client: the others of its user have their own. And some
+        // things are for nobody else while that client may come back (XEP-0334 §4.3, XEP-0280 §9).
         let is_of_room = stanza.children().contains(Children::MUC_USER);
+        let is_private = Children::PRIVATE | Children::NO_COPY;
+        let is_for_one = is_of_room || stanza.children().intersects(is_private);
         let (resource, asleep) = match resource {
-            Some(session) if !is_of_room && is_asleep(&session) => (None, Some(session)),
+            Some(session) if !is_for_one && is_asleep(&session) => (None, Some(session)),
             resource => (resource, None),
         };
         let directed = resource.is_some();
@@ -103,6 +106,9 @@ impl Delivery<'_> {
             Ok(row) => row,
             Err(error) => return bounced(error, waiter),
         };
+        if let Some(session) = resource.as_ref().filter(|_| !is_of_room) {
+            self.state.directed.push((row.id, session.reference));
+        }
         let mut takers = Vec::new();
         if !directed {
             let is_other = |bound: &Bound| {

@@ -232,6 +232,8 @@ pub fn is_only_chat_state(message: &Stanza) -> bool {
         .union(Children::THREAD)
         .union(Children::NO_STORE)
         .union(Children::NO_PERMANENT_STORE)
-        .union(Children::NO_COPY);
+        .union(Children::NO_COPY)
+        .union(Children::FORMER_HINT)
+        .union(Children::ORIGIN_ID);
     message.children().contains(Children::CHAT_STATE) && message.children().is_subset(idle)
 }

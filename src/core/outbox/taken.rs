@@ -210,6 +210,19 @@ impl Outbox {
         given.into_iter().filter_map(held).collect()
     }
 
+    /// Stanzas that need not be kept and that the client has not shown to have taken: those that wait,
+    /// and those that would be sent again.
+    pub fn plain_untaken(&self) -> Vec<Bytes> {
+        let inner = self.inner.lock();
+        let is_plain = |sent: &&Sent| sent.held.is_none() && !sent.stanza.is_empty();
+        let sent = inner.untaken.iter().filter(is_plain);
+        let waits = |waiting: &&Waiting| matches!(waiting.source, Source::Plain);
+        let waiting = inner.queue.iter().filter(waits).map(Waiting::to_bytes);
+        sent.map(|sent| sent.stanza.clone())
+            .chain(waiting)
+            .collect()
+    }
+
     /// Messages that were received before a moment and live in memory only; they count as being
     /// stored from here on. And whether there are later ones.
     pub fn take_late(&self, before: Timestamp) -> (Vec<Late>, bool) {

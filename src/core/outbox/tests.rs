@@ -375,3 +375,36 @@ proptest! {
         prop_assert_eq!(wire, sent.collect::<Vec<_>>());
     }
 }
+
+/// It is held back for the client's sake, and must not end its stream.
+#[test]
+fn presence_that_is_held_back_leaves_before_it_fills_the_outbox() {
+    let outbox = Outbox::new(10_000);
+    outbox.set_inactive(true);
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut given = 0;
+    for n in 0..1000 {
+        let xml = format!("<presence from='room@y/{n}'><status>away</status></presence>");
+        let presence = Stanza::parse(Bytes::from(xml)).unwrap();
+        assert_eq!(outbox.push(&presence), Push::Queued, "{n}");
+        if let Poll::Ready(Wake::Bytes(batch)) = outbox.poll_take(&mut cx, usize::MAX, || 0) {
+            given += batch.into_iter().count();
+        }
+    }
+    assert!(given > 900 && !outbox.is_detached(), "{given}");
+}
+
+/// As Conversations and Gajim send it.
+#[test]
+fn a_chat_state_may_bear_an_id_and_hints() {
+    let is_chat_state = |children: &str| {
+        let state = "<composing xmlns='http://jabber.org/protocol/chatstates'/>";
+        let xml = format!("<message type='chat'>{state}{children}</message>");
+        is_only_chat_state(&Stanza::parse(Bytes::from(xml)).unwrap())
+    };
+    let hints = "<no-store xmlns='urn:xmpp:hints'/><no-storage xmlns='urn:xmpp:hints'/>";
+    assert!(is_chat_state(hints));
+    assert!(is_chat_state("<origin-id xmlns='urn:xmpp:sid:0' id='1'/>"));
+    assert!(!is_chat_state("<body>b</body>"));
+    assert!(!is_chat_state("<other xmlns='urn:xmpp:hints'/>"));
+}

@@ -152,6 +152,8 @@ children! {
         ("pubsub", "http://jabber.org/protocol/pubsub#owner");
     /// XEP-0313: a query.
     55 ARCHIVE_QUERY = ("query", "urn:xmpp:mam:2");
+    /// XEP-0334: what a hint was called before version 0.2.
+    56 FORMER_HINT = ("no-storage", HINTS);
     /// An element that this table does not know.
     63 OTHER = ;
 }

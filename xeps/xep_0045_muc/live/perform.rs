@@ -173,7 +173,8 @@ async fn tell(
     let is_one_user = (outward.windows(2)).all(|two| two[0].0.bare() == two[1].0.bare());
     let mut told: Option<Receipt> = None;
     for (to, stanza) in outward {
-        let stanza = stanza.with_to(to.as_str());
+        // When it was accepted, nobody knew whom it is for.
+        let stanza = exchange.cleansed(stanza.with_to(to.as_str()), &to);
         // In the archive of its sender it would show whom a nickname stands for.
         let sender = sender.map(|sender| Sender {
             archives: false,

@@ -8,6 +8,7 @@ use waxwing_core::exchange::{Receipt, Sender};
 use waxwing_core::feed::{Feed, Publication};
 use waxwing_core::outbox::{Push, Shared};
 use waxwing_xmpp::Stanza;
+use waxwing_xmpp::stanza::Children;
 
 use super::{Inner, Live, MESSAGE, PRESENCE, tail};
 use crate::xep_0045_muc::effect::{Published, Spread};
@@ -51,13 +52,21 @@ impl Inner {
         Receipt::Storing { row, sent: false }
     }
 
-    /// Hands out what nobody would miss.
+    /// Hands out what is not kept; a chat state is what nobody would miss.
     fn pass(&self, stanza: &Stanza) {
+        let is_text = stanza
+            .children()
+            .intersects(Children::BODY | Children::ENCRYPTED);
+        let kind = if is_text {
+            Shared::Notice
+        } else {
+            Shared::Passing
+        };
         let tail = tail(stanza.bytes(), MESSAGE);
         for seat in self.seats.iter() {
             // Who is not here, or has not come so far yet, need not know who is writing.
             if !seat.position.is_draining() {
-                seat.push(tail.clone(), Shared::Passing);
+                seat.push(tail.clone(), kind);
             }
         }
     }

@@ -83,7 +83,8 @@ pub fn keep_all_but_passing(message: &Stanza) -> Kept {
         .union(Children::ORIGIN_ID)
         .union(Children::OCCUPANT_ID)
         .union(Children::NO_PERMANENT_STORE)
-        .union(Children::NO_COPY);
+        .union(Children::NO_COPY)
+        .union(Children::FORMER_HINT);
     if children.is_subset(passing) {
         return Kept::NEITHER;
     }
