@@ -72,11 +72,12 @@ impl Delivery<'_> {
 
     fn store_late(&mut self) {
         let moment = i64::try_from(MOMENT.as_millis()).unwrap_or(i64::MAX);
-        let before = Timestamp(self.exchange.now().0 - moment);
+        let now = self.exchange.now();
+        let before = Timestamp(now.0 - moment);
         let mut all: Vec<Late> = Vec::new();
         let mut is_more = false;
         for bound in &self.state.sessions {
-            let (late, more) = bound.session.outbox.take_late(before);
+            let (late, more) = bound.session.outbox.take_late(before, now);
             is_more |= more;
             for message in late {
                 // The sessions share the bytes of one message.
@@ -136,7 +137,10 @@ impl Delivery<'_> {
                     let error = StanzaError::resource_constraint();
                     exchange.refuse(origin.as_ref(), &stanza, &error);
                 }
-                Fate::Held if !is_stored => return,
+                // It is tried again.
+                Fate::Held if !is_stored => {
+                    return Delivery::new(&exchange, &account, account.lock()).watch();
+                }
                 Fate::Taken | Fate::Held | Fate::Left => {}
             }
             if let Some(origin) = origin {

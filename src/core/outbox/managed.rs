@@ -263,7 +263,15 @@ impl Outbox {
                 Some(Held::Row { id, in_order, .. }) => rows.push((id, in_order)),
                 // What is being stored comes from the mailbox, what a feed has from there; an empty
                 // one is gone.
-                Some(Held::Live { .. } | Held::Feed { .. }) => {}
+                Some(Held::Live { storing: true, .. } | Held::Feed { .. }) => {}
+                // It could not be stored while the session slept.
+                Some(held @ Held::Live { .. }) => {
+                    let source = Source::Held(held);
+                    inner.push(Waiting {
+                        source,
+                        ..Waiting::plain(stanza)
+                    });
+                }
                 None if stanza.is_empty() => {}
                 None => {
                     inner.sent_again += stanza.len();

@@ -224,8 +224,9 @@ impl Outbox {
     }
 
     /// Messages that were received before a moment and live in memory only; they count as being
-    /// stored from here on. And whether there are later ones.
-    pub fn take_late(&self, before: Timestamp) -> (Vec<Late>, bool) {
+    /// stored from here on. And whether there are later ones. What seems to have been received after
+    /// `now` is as old as the clock was set back, or older.
+    pub fn take_late(&self, before: Timestamp, now: Timestamp) -> (Vec<Late>, bool) {
         let (mut late, mut is_more) = (Vec::new(), false);
         self.inner.lock().each_held(|stanza, held| {
             let Held::Live {
@@ -240,7 +241,7 @@ impl Outbox {
             if *storing {
                 return;
             }
-            if received.0 > before.0 {
+            if (before.0 + 1..=now.0).contains(&received.0) {
                 is_more = true;
                 return;
             }

@@ -378,3 +378,39 @@ fn what_was_given_before_it_was_enabled_is_given_back_at_a_break() {
     assert_eq!(broken.live[0].1, *stanza(1).bytes());
     assert_eq!(broken.lost, [2, 3], "whether in order or not");
 }
+
+#[test]
+fn what_could_not_be_stored_meanwhile_is_sent_again() {
+    let outbox = managed();
+    let message = stanza(1);
+    outbox.push_held(&message, live());
+    written(&outbox);
+    assert_eq!(outbox.take_late(Timestamp(1), Timestamp(2)).0.len(), 1);
+    outbox.sleep(Duration::ZERO);
+    assert!(outbox.late_stored(message.bytes(), None));
+    assert!(attach(&outbox));
+    outbox.resume(0).unwrap();
+    assert_eq!(written(&outbox), 1);
+    assert!(outbox.holds_messages());
+}
+
+/// A clock that is set back makes nothing wait for longer.
+#[test]
+fn what_seems_to_come_from_the_future_is_late() {
+    let late = |received: i64| {
+        let outbox = managed();
+        let held = Held::Live {
+            received: Timestamp(received),
+            arrivals: 0,
+            origin: None,
+            storing: false,
+        };
+        outbox.push_held(&stanza(1), held);
+        let (late, is_more) = outbox.take_late(Timestamp(1000), Timestamp(1200));
+        (late.len(), is_more)
+    };
+    assert_eq!(late(1000), (1, false));
+    assert_eq!(late(1001), (0, true));
+    assert_eq!(late(1200), (0, true));
+    assert_eq!(late(1201), (1, false));
+}
