@@ -229,6 +229,15 @@ impl State {
         }
     }
 
+    /// Whether a session besides this one holds a row, or is still to be given it.
+    pub(crate) fn is_awaited(&self, row: i64, besides: SessionRef) -> bool {
+        let mut others = self.sessions.iter();
+        others.any(|other| {
+            other.session.reference != besides
+                && (other.position.awaits(row) || other.session.outbox.holds_row(row))
+        })
+    }
+
     /// Takes out the rows for one session that the account's cursor has passed.
     pub(crate) fn take_passed(&mut self) -> Vec<i64> {
         let cursor = self.cursor;

@@ -90,6 +90,13 @@ impl Position {
         self.drain.as_ref().map_or(&[], |drain| &drain.named)
     }
 
+    /// Whether a row is to be given from the mailbox.
+    #[must_use]
+    pub fn awaits(&self, row: i64) -> bool {
+        let drain = self.drain.as_deref();
+        drain.is_some_and(|drain| drain.named.contains(&row) || (drain.pages && row > self.handed))
+    }
+
     /// Whether rows are being given from the mailbox.
     #[must_use]
     pub fn is_draining(&self) -> bool {

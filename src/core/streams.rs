@@ -185,7 +185,7 @@ impl Exchange {
         let last = in_order.map(|row| row.id).max();
         let account = &session.account;
         let key = session.device_key();
-        let (found, passed, last, is_removed) = {
+        let (found, passed, brief, last, is_removed) = {
             let mut state = account.lock();
             let is_taken = |row: &i64| taken.rows.iter().any(|taken| taken.id == *row);
             state.directed.retain(|(row, _)| !is_taken(row));
@@ -211,7 +211,12 @@ impl Exchange {
             state.strays.retain(|stray| !is_taken(stray));
             let passed = state.take_passed();
             state.strays.extend(&passed);
-            (found, passed, last, state.removed)
+            // What no archive shows goes when it was taken, but not from under another session that
+            // was promised it (XEP-0198 §5).
+            let brief = taken.rows.iter().filter(|row| row.brief).map(|row| row.id);
+            let brief = brief.filter(|row| !state.is_awaited(*row, session.reference));
+            let brief: Vec<i64> = brief.collect();
+            (found, passed, brief, last, state.removed)
         };
         if !found.is_empty() || !passed.is_empty() {
             let found = found.into_iter().map(|row| stray::removal(account.id, row));
@@ -224,10 +229,6 @@ impl Exchange {
             );
         }
         // Rows that stay, or a cursor that does, mean a message twice, which is better than a loss.
-        let brief: Vec<i64> = (taken.rows.iter())
-            .filter(|row| row.brief)
-            .map(|row| row.id)
-            .collect();
         if !brief.is_empty() {
             drop(self.mailbox.remove(account.id, brief));
         }

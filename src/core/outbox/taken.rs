@@ -292,6 +292,15 @@ impl Outbox {
         inner.answered_for > 0 || inner.queue.iter().any(|piece| is_held(&piece.source))
     }
 
+    /// Whether it holds a row of the account that was not shown to be taken.
+    pub fn holds_row(&self, row: i64) -> bool {
+        let mut is_held = false;
+        self.inner.lock().each_held(|_, held| {
+            is_held |= matches!(held, Held::Row { id, .. } if *id == row);
+        });
+        is_held
+    }
+
     /// Whether it holds rows of a feed that were not shown to be taken.
     pub fn holds_feed(&self, owner: i64) -> bool {
         let mut is_held = false;

@@ -4,8 +4,40 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use waxwing_core::Session;
+use waxwing_core::drain::Page;
 
-use super::world::{World, ids};
+use super::world::{World, ids, jid};
+
+/// One takes what the other has not yet, and there is no archive that has it.
+#[tokio::test]
+async fn a_row_stays_for_every_session_that_was_promised_it() {
+    let world = World::new().await;
+    let juliet = jid("juliet@localhost");
+    let mut streams = Vec::new();
+    for resource in ["balcony", "chamber"] {
+        let session = world.online("juliet", resource).await;
+        ids(&session);
+        let enabled = world.exchange.enable_management(&session, true, None);
+        let enabled = enabled.unwrap();
+        let id = enabled.split("id='").nth(1).unwrap().split('\'').next();
+        streams.push(id.unwrap().to_owned());
+        world.exchange.leave(&session);
+    }
+    let message = super::message("juliet@localhost", "1");
+    world.send("juliet@localhost", &message).await;
+    for (n, stream) in streams.iter().enumerate() {
+        assert_eq!(world.waiting("juliet").await, ["1"], "before session {n}");
+        let resumed = world.exchange.resume(&juliet, stream, 0).await;
+        let (unserved, _) = resumed.ok().unwrap();
+        let session = unserved.serve().unwrap();
+        while let Page::More = world.exchange.drain_page(&session).await.unwrap() {}
+        assert_eq!(ids(&session), ["1"]);
+        // The first has been shown the presence of the second too.
+        let h = 2 - u32::try_from(n).unwrap();
+        world.exchange.acknowledged(&session, h).unwrap();
+    }
+    assert!(world.waiting("juliet").await.is_empty());
+}
 
 const MESSAGE: &str = "<message to='juliet@localhost' type='chat' id='1'><body>x</body></message>";
 
