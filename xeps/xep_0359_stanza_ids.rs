@@ -40,7 +40,7 @@ impl Stamp for StanzaIds {
         let strip = |by| Strip {
             namespace: NS,
             name: "stanza-id",
-            by: Some(by),
+            by: Some(("by", by)),
         };
         let of_recipient = strip(to.bare());
         let of_sender = from

@@ -22,8 +22,9 @@ pub struct Strip<'a> {
     pub namespace: &'a str,
     /// Its local name.
     pub name: &'a str,
-    /// The address in its `by` attribute, in its prepared form; `None`: whatever it is by.
-    pub by: Option<&'a str>,
+    /// The attribute in which it says whose it is, and the address there in its prepared form;
+    /// `None`: whosever it is.
+    pub by: Option<(&'a str, &'a str)>,
 }
 
 impl Strip<'_> {
@@ -32,10 +33,8 @@ impl Strip<'_> {
         let same = |own: &str, by: &str| {
             by == own || Jid::parse_tolerant(by).is_ok_and(|jid| jid.as_str() == own)
         };
-        child.is(self.name, self.namespace)
-            && self
-                .by
-                .is_none_or(|own| child.attr("by").is_some_and(|by| same(own, by)))
+        let is_by = |(attribute, own)| child.attr(attribute).is_some_and(|by| same(own, by));
+        child.is(self.name, self.namespace) && self.by.is_none_or(is_by)
     }
 }
 

@@ -194,7 +194,7 @@ fn forged_children_are_stripped() {
         Strip {
             namespace: "urn:xmpp:sid:0",
             name: "stanza-id",
-            by: Some("me@x"),
+            by: Some(("by", "me@x")),
         },
         Strip {
             namespace: "urn:xmpp:carbons:2",
