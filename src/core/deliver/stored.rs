@@ -167,9 +167,11 @@ impl Delivery<'_> {
             let mut given = given.iter();
             given.any(|given| given.reference == session.reference)
         };
+        // Who wrote to another client of its own account knows what it wrote.
+        let author = stanza.from().unwrap_or_default();
         let others: Vec<Arc<Session>> = (self.state.sessions.iter())
             .map(|bound| &bound.session)
-            .filter(|other| other.is_copied() && !has_it(other))
+            .filter(|other| other.is_copied() && !has_it(other) && other.jid.as_str() != author)
             .map(Arc::clone)
             .collect();
         for other in others {
