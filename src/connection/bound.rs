@@ -335,8 +335,10 @@ impl Connection {
                 close(io, Some(&error)).await;
             }
             Ending::Closed => {
+                // What is settled by now has its error, if there is one, in the queue.
+                let last = self.last_acknowledgement();
                 self.part(&mut io);
-                self.acknowledge_all(&mut io);
+                last.into_iter().for_each(|last| io.queue(last));
                 close(io, None).await;
             }
             Ending::Close(Close::Quiet) => {

@@ -3,6 +3,7 @@
 //! Everything that concerns one account happens under its one lock, which is held for moments and
 //! never across an await: that is where the order of its messages is kept.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -52,9 +53,9 @@ pub struct State {
     /// Rows for one resource that its session left behind, and that nobody has acknowledged: they
     /// are for everybody, wherever the cursors stand.
     pub strays: Vec<i64>,
-    /// Rows for one session alone that nobody has acknowledged, and for which. Should a cursor pass
-    /// one, it is noted with the strays: another device may be ahead of that session for ever.
-    pub directed: Vec<(i64, SessionRef)>,
+    /// Rows for one session alone that nobody has acknowledged. Should a cursor pass one, it is noted
+    /// among the strays of the table: another device may be ahead of that session when a crash ends it.
+    pub directed: Vec<Directed>,
     /// How many available presences there were: what tells whether a session was there when a
     /// message was handed out.
     pub arrivals: u64,
@@ -64,6 +65,17 @@ pub struct State {
     pub taken_late: Vec<Bytes>,
     /// Whether it was removed while it was loaded: nothing may be stored for it.
     pub removed: bool,
+}
+
+/// A row for one session alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Directed {
+    /// The row.
+    pub row: i64,
+    /// Whose it is.
+    pub session: SessionRef,
+    /// Whether it stands among the strays of the table.
+    pub is_noted: bool,
 }
 
 /// How much waits in a mailbox.
@@ -229,26 +241,46 @@ impl State {
         }
     }
 
-    /// Whether a session besides this one holds a row, or is still to be given it.
-    pub(crate) fn is_awaited(&self, row: i64, besides: SessionRef) -> bool {
-        let mut others = self.sessions.iter();
-        others.any(|other| {
-            other.session.reference != besides
-                && (other.position.awaits(row) || other.session.outbox.holds_row(row))
-        })
+    /// Of these rows those that no session besides this one holds or is still to be given.
+    pub(crate) fn unawaited(&self, rows: Vec<i64>, besides: SessionRef) -> Vec<i64> {
+        let mut free: HashSet<i64> = rows.into_iter().collect();
+        for other in &self.sessions {
+            if free.is_empty() {
+                break;
+            }
+            if other.session.reference != besides {
+                free.retain(|row| !other.position.awaits(*row));
+                other.session.outbox.each_row(|row| {
+                    free.remove(&row);
+                });
+            }
+        }
+        let mut free: Vec<i64> = free.into_iter().collect();
+        free.sort_unstable();
+        free
     }
 
-    /// Takes out the rows for one session that the account's cursor has passed.
-    pub(crate) fn take_passed(&mut self) -> Vec<i64> {
+    /// The rows for one session that the account's cursor has passed, and that were not before.
+    pub(crate) fn note_passed(&mut self) -> Vec<i64> {
         let cursor = self.cursor;
-        let passed = self.directed.extract_if(.., |(row, _)| *row <= cursor);
-        passed.map(|(row, _)| row).collect()
+        let directed = self.directed.iter_mut();
+        let passed = directed.filter(|directed| directed.row <= cursor && !directed.is_noted);
+        passed
+            .map(|directed| {
+                directed.is_noted = true;
+                directed.row
+            })
+            .collect()
     }
 
-    /// Takes out the rows for this session.
-    pub(crate) fn take_directed(&mut self, session: SessionRef) -> Vec<i64> {
-        let own = self.directed.extract_if(.., |(_, whose)| *whose == session);
-        own.map(|(row, _)| row).collect()
+    /// Takes out the rows for one session that meet the test.
+    pub(crate) fn take_directed(
+        &mut self,
+        mut test: impl FnMut(&Directed) -> bool,
+    ) -> Vec<Directed> {
+        self.directed
+            .extract_if(.., |directed| test(directed))
+            .collect()
     }
 
     /// Stored messages are gone from the mailbox.

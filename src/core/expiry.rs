@@ -135,7 +135,9 @@ impl Exchange {
         }
         if let Some(account) = self.recipient_in_memory(owned) {
             let state = account.lock();
-            return Ok(row.id > state.cursor || state.strays.contains(&row.id));
+            let is_directed = || state.directed.iter().any(|directed| directed.row == row.id);
+            let is_left = || state.strays.contains(&row.id) || is_directed();
+            return Ok(row.id > state.cursor || is_left());
         }
         let is_stray = async || -> Result<bool, DbError> {
             let strays = stray::load(&self.database, owned.recipient).await?;
@@ -153,7 +155,7 @@ impl Exchange {
         if let Some(account) = self.recipient_in_memory(owned) {
             let mut state = account.lock();
             state.strays.retain(|stray| *stray != row.id);
-            state.directed.retain(|(directed, _)| *directed != row.id);
+            state.directed.retain(|directed| directed.row != row.id);
             if row.id > state.cursor {
                 state.forget_stored(1, row.body.len() as u64);
             }

@@ -285,7 +285,7 @@ impl Outbox {
         });
         // Messages in custody go back to the account; writing the rest to a reader that slow is
         // hopeless.
-        inner.end_queue();
+        inner.end_queue_of_slow();
         inner.wake_successors();
         inner.wake();
     }

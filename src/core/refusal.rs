@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use waxwing_xmpp::stanza::{self, Children, IqType, Kind, MessageType};
 use waxwing_xmpp::{Jid, Stanza, StanzaError};
 
+use crate::account::Bound;
 use crate::exchange::Exchange;
 use crate::outbox::{Origin, Push};
 use crate::session::Session;
@@ -72,14 +73,28 @@ impl Exchange {
     }
 
     /// A stanza that is kept nowhere was for a session that nobody came back for. XEP-0198 §5: it is
-    /// as if the session had not been there, for what its sender waits for or somebody wrote.
-    pub(crate) fn return_lost(&self, stanza: &Stanza) {
+    /// as if the session had not been there, for what its sender waits for or somebody wrote, unless
+    /// another session was given it too.
+    pub(crate) fn return_lost(&self, session: &Session, stanza: &Stanza) {
+        let is_for_it_alone = || {
+            let to = stanza.to().and_then(|to| Jid::parse_tolerant(&to).ok());
+            let others = || {
+                session
+                    .account
+                    .lock()
+                    .sessions
+                    .iter()
+                    .any(Bound::takes_bare)
+            };
+            to.is_some_and(|to| to == session.jid || !others())
+        };
         let is_missed = match stanza.kind() {
             Kind::Iq => matches!(stanza.iq_type(), IqType::Get | IqType::Set),
             Kind::Message => {
                 let kind = stanza.message_type();
                 stanza.children().contains(Children::BODY)
                     && matches!(kind, MessageType::Chat | MessageType::Normal)
+                    && is_for_it_alone()
             }
             Kind::Presence | Kind::Other => false,
         };

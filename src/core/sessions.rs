@@ -103,10 +103,15 @@ impl Exchange {
                     }
                 }
             };
+            let is_asleep = older.outbox.asleep_until().is_some();
             older
                 .outbox
                 .close(Close::Error(StreamError::new(StreamCondition::Conflict)));
-            self.unbind(&older);
+            if is_asleep {
+                self.end(&older);
+            } else {
+                self.unbind(&older);
+            }
         }
         self.register_device(&session);
         tracing::debug!(session = reference.id, "bound");

@@ -1,6 +1,6 @@
 //! Stream management (XEP-0198) of sessions: acknowledgements, and streams that are taken up again.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use parking_lot::Mutex;
 use waxwing_xmpp::sm::{self, TooHigh};
 use waxwing_xmpp::{Jid, Stanza, StanzaError};
 
-use crate::account::Usage;
+use crate::account::{State, Usage};
 use crate::clock::Timestamp;
-use crate::db::DbError;
+use crate::db::{DbError, Statement};
 use crate::exchange::Exchange;
-use crate::outbox::{Origin, Taken};
+use crate::outbox::{Close, Origin, Taken, TakenRow};
 use crate::session::Session;
 use crate::stray;
 
@@ -185,10 +185,8 @@ impl Exchange {
         let last = in_order.map(|row| row.id).max();
         let account = &session.account;
         let key = session.device_key();
-        let (found, passed, brief, last, is_removed) = {
+        let (brief, last, is_removed) = {
             let mut state = account.lock();
-            let is_taken = |row: &i64| taken.rows.iter().any(|taken| taken.id == *row);
-            state.directed.retain(|(row, _)| !is_taken(row));
             let new = taken.rows.iter().filter(|row| row.id > state.cursor);
             let (count, bytes) = new.fold((0, 0), |(count, bytes), row| {
                 (count + 1, bytes + u64::from(row.bytes))
@@ -206,28 +204,13 @@ impl Exchange {
             if let Some(last) = last {
                 state.advance(key, last);
             }
-            let strays = state.strays.iter().copied();
-            let found: Vec<i64> = strays.filter(is_taken).collect();
-            state.strays.retain(|stray| !is_taken(stray));
-            let passed = state.take_passed();
-            state.strays.extend(&passed);
+            self.note_strays(account.id, &mut state, &taken.rows);
             // What no archive shows goes when it was taken, but not from under another session that
             // was promised it (XEP-0198 §5).
             let brief = taken.rows.iter().filter(|row| row.brief).map(|row| row.id);
-            let brief = brief.filter(|row| !state.is_awaited(*row, session.reference));
-            let brief: Vec<i64> = brief.collect();
-            (found, passed, brief, last, state.removed)
+            let brief = state.unawaited(brief.collect(), session.reference);
+            (brief, last, state.removed)
         };
-        if !found.is_empty() || !passed.is_empty() {
-            let found = found.into_iter().map(|row| stray::removal(account.id, row));
-            // Before the cursor is written, which comes later.
-            let passed = passed.into_iter().map(|row| stray::entry(account.id, row));
-            let statements = found.chain(passed).collect();
-            self.write_behind(
-                statements,
-                "messages that are left behind could not be noted",
-            );
-        }
         // Rows that stay, or a cursor that does, mean a message twice, which is better than a loss.
         if !brief.is_empty() {
             drop(self.mailbox.remove(account.id, brief));
@@ -235,6 +218,26 @@ impl Exchange {
         if let Some(last) = last.filter(|_| !is_removed) {
             self.mailbox
                 .acknowledge(account.id, key, last, self.now().0);
+        }
+    }
+
+    /// What was taken is left behind no more. What is for one session and was passed by the cursor is,
+    /// should the server crash: that is on its way to the disk before the cursor, which is written
+    /// later.
+    fn note_strays(&self, account: i64, state: &mut State, taken: &[TakenRow]) {
+        if state.strays.is_empty() && state.directed.is_empty() {
+            return;
+        }
+        let taken: HashSet<i64> = taken.iter().map(|row| row.id).collect();
+        let directed = state.take_directed(|directed| taken.contains(&directed.row));
+        let noted = directed.into_iter().filter(|directed| directed.is_noted);
+        let left = state.strays.extract_if(.., |row| taken.contains(row));
+        let gone = noted.map(|directed| directed.row).chain(left);
+        let mut statements: Vec<Statement> = gone.map(|row| stray::removal(account, row)).collect();
+        let passed = state.note_passed().into_iter();
+        statements.extend(passed.map(|row| stray::entry(account, row)));
+        if !statements.is_empty() {
+            self.write_behind(statements, "what is left behind could not be noted");
         }
     }
 
@@ -251,12 +254,13 @@ impl Exchange {
         }
     }
 
-    fn end(self: &Arc<Self>, session: &Arc<Session>) {
+    /// Ends a session that has no connection: what only it was given comes back to who waits for it.
+    pub(crate) fn end(self: &Arc<Self>, session: &Arc<Session>) {
         let lost = session.outbox.plain_untaken();
         session.outbox.drain_queue();
         self.unbind(session);
-        let lost = lost.into_iter().filter_map(|lost| Stanza::parse(lost).ok());
-        lost.for_each(|stanza| self.return_lost(&stanza));
+        let stanzas = lost.into_iter().filter_map(|lost| Stanza::parse(lost).ok());
+        stanzas.for_each(|stanza| self.return_lost(session, &stanza));
     }
 
     /// The client closes its stream. Returns the count for a last `<a/>` (XEP-0198 §4), if it is
@@ -314,7 +318,7 @@ impl Exchange {
         // else it would count twice, and not be recognised.
         let settled = tokio::time::timeout(PATIENCE, session.all_settled()).await;
         if settled.is_err() {
-            session.outbox.drain_queue();
+            session.outbox.close(Close::Drop);
             return Err(NotResumed::unknown(None));
         }
         let is_bound = session.account.lock().bound(session.reference).is_some();

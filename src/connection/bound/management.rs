@@ -9,7 +9,6 @@ use waxwing_xmpp::stanza::Frame;
 use waxwing_xmpp::{StanzaError, StreamError};
 
 use super::{Connection, Ending};
-use crate::connection::io::Io;
 
 /// How long the answer to `<r/>` waits for a commit that is under way.
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
@@ -100,13 +99,12 @@ impl Connection {
         self.session.outbox.push_raw(Bytes::from(failed));
     }
 
-    /// The client has closed its stream, and what was left for it is queued: errors for messages of it
-    /// come before this.
-    pub(super) fn acknowledge_all(&self, io: &mut Io) {
-        let handled = self.shared.exchange.finish_stream(&self.session);
-        if let Some(handled) = handled.filter(|handled| self.acknowledged != Some(*handled)) {
-            io.queue(Bytes::from(sm::ack(handled)));
-        }
+    /// The client has closed its stream: the `<a/>` for what was not acknowledged yet, if it is
+    /// settled what became of everything.
+    pub(super) fn last_acknowledgement(&self) -> Option<Bytes> {
+        let handled = self.shared.exchange.finish_stream(&self.session)?;
+        let is_new = self.acknowledged != Some(handled);
+        is_new.then(|| Bytes::from(sm::ack(handled)))
     }
 
     /// Sends `<a/>` where it was asked for, or where the server answers for more than it has said.

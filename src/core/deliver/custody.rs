@@ -7,8 +7,8 @@ use bytes::Bytes;
 use waxwing_xmpp::{Stanza, StanzaError};
 
 use super::Delivery;
-use super::stored::Appended;
-use crate::account::Bound;
+use super::stored::{Appended, is_for_one};
+use crate::account::{Bound, Directed};
 use crate::clock::Timestamp;
 use crate::exchange::parse_address;
 use crate::mailbox_store::Flags;
@@ -36,8 +36,9 @@ impl Delivery<'_> {
             self.return_held(session, stanza, held);
         }
         // What it was not even given.
-        for row in self.state.take_directed(session.reference) {
-            self.make_stray(row);
+        let is_own = |directed: &Directed| directed.session == session.reference;
+        for directed in self.state.take_directed(is_own) {
+            self.make_stray(directed.row);
         }
     }
 
@@ -102,7 +103,7 @@ impl Delivery<'_> {
 
     /// A row is for everybody, wherever the cursors stand.
     fn make_stray(&mut self, row: i64) {
-        self.state.directed.retain(|(directed, _)| *directed != row);
+        self.state.directed.retain(|directed| directed.row != row);
         if !self.state.strays.contains(&row) {
             self.state.strays.push(row);
             self.exchange.write_behind(
@@ -126,7 +127,10 @@ impl Delivery<'_> {
             }
         }
         for (stanza, held) in broken.directed {
-            self.return_held(session, stanza, held);
+            // It may come back, and is named to be given again.
+            if !Stanza::parse(stanza.clone()).is_ok_and(|stanza| is_for_one(&stanza)) {
+                self.return_held(session, stanza, held);
+            }
         }
         if let Some(bound) = self.state.bound(session.reference) {
             let takes = bound.takes_bare();

@@ -7,7 +7,7 @@ use waxwing_xmpp::stanza::Children;
 use waxwing_xmpp::{Stanza, StanzaError};
 
 use super::Delivery;
-use crate::account::{Account, Bound, Usage};
+use crate::account::{Account, Bound, Directed, Usage};
 use crate::clock::Timestamp;
 use crate::db::DbError;
 use crate::exchange::{Receipt, Sender};
@@ -83,10 +83,9 @@ impl Delivery<'_> {
         // What a room passes on is for one client: the others of its user have their own. And some
         // things are for nobody else while that client may come back (XEP-0334 §4.3, XEP-0280 §9).
         let is_of_room = stanza.children().contains(Children::MUC_USER);
-        let is_private = Children::PRIVATE | Children::NO_COPY;
-        let is_for_one = is_of_room || stanza.children().intersects(is_private);
+        let waits = is_of_room || is_for_one(stanza);
         let (resource, asleep) = match resource {
-            Some(session) if !is_for_one && is_asleep(&session) => (None, Some(session)),
+            Some(session) if !waits && is_asleep(&session) => (None, Some(session)),
             resource => (resource, None),
         };
         let directed = resource.is_some();
@@ -107,7 +106,11 @@ impl Delivery<'_> {
             Err(error) => return bounced(error, waiter),
         };
         if let Some(session) = resource.as_ref().filter(|_| !is_of_room) {
-            self.state.directed.push((row.id, session.reference));
+            self.state.directed.push(Directed {
+                row: row.id,
+                session: session.reference,
+                is_noted: false,
+            });
         }
         let mut takers = Vec::new();
         if !directed {
@@ -338,7 +341,9 @@ impl Delivery<'_> {
         move |id, result| {
             let failed = result.is_err();
             if failed {
-                account.lock().forget_stored(1, u64::from(size(&stanza)));
+                let mut state = account.lock();
+                state.forget_stored(1, u64::from(size(&stanza)));
+                state.directed.retain(|directed| directed.row != id);
             }
             decided(&account, id, failed);
             if let Err(error) = result {
@@ -377,6 +382,12 @@ fn decided(account: &Account, row: i64, failed: bool) {
             bound.session.outbox.committed(row);
         }
     }
+}
+
+/// Whether a message is for no other client than the one that it names (XEP-0334 §4.3, XEP-0280 §9).
+pub(super) fn is_for_one(stanza: &Stanza) -> bool {
+    let marks = Children::PRIVATE | Children::NO_COPY;
+    stanza.children().intersects(marks)
 }
 
 /// The size of a row as it counts.

@@ -62,6 +62,17 @@ pub struct Broken {
 }
 
 impl Inner {
+    /// Ends the queue of which too much is there. Where no connection owns it, the rest is looked at
+    /// once more when the session ends.
+    pub(super) fn end_queue_of_slow(&mut self) {
+        let rest = self.end_queue();
+        let managed = self.managed.as_ref();
+        if managed.is_some_and(|managed| managed.ends.is_some()) {
+            self.queue = rest;
+            self.recount();
+        }
+    }
+
     pub(super) fn is_replaced(&self) -> bool {
         let managed = self.managed.as_ref();
         managed.is_some_and(|managed| managed.ends.is_none() && !managed.successors.is_empty())

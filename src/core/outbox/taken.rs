@@ -292,13 +292,13 @@ impl Outbox {
         inner.answered_for > 0 || inner.queue.iter().any(|piece| is_held(&piece.source))
     }
 
-    /// Whether it holds a row of the account that was not shown to be taken.
-    pub fn holds_row(&self, row: i64) -> bool {
-        let mut is_held = false;
+    /// Looks at every row of the account that it holds and that was not shown to be taken.
+    pub fn each_row(&self, mut look: impl FnMut(i64)) {
         self.inner.lock().each_held(|_, held| {
-            is_held |= matches!(held, Held::Row { id, .. } if *id == row);
+            if let Held::Row { id, .. } = held {
+                look(*id);
+            }
         });
-        is_held
     }
 
     /// Whether it holds rows of a feed that were not shown to be taken.
