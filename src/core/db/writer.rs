@@ -2,8 +2,8 @@
 //!
 //! Whatever has queued while the last commit ran becomes the next transaction: the running fsync is
 //! the window in which a group gathers, so no timer is needed. Before it takes the queue the thread
-//! yields once: on a core that it shares with those who queue they come first, and their writes into
-//! the same group; on one of its own that costs nothing. If a batch of several statements fails,
+//! yields, as long as that makes it longer: on a core that it shares with those who queue they come
+//! first, and their writes into the same group; on one of its own that costs nothing. If a batch of several statements fails,
 //! which is rare, everything is undone and done once more with a savepoint for each batch, so that
 //! it takes nothing with it: a savepoint copies each page that is written. When the transaction as
 //! a whole cannot be committed (a full disk), it is halved until what fits is in, in the order of
@@ -24,6 +24,9 @@ use super::{DbError, Statement, checkpoint};
 
 /// Statements of one transaction.
 const MAX_STATEMENTS: usize = 4096;
+
+/// Times that the thread lets others go first before it begins a transaction.
+const MAX_YIELDS: u32 = 8;
 
 /// Bytes of parameters of one transaction.
 const MAX_BYTES: usize = 4 << 20;
@@ -54,7 +57,7 @@ impl Writer {
         let mut jobs = Vec::new();
         let writes = &self.shared.writes;
         while writes.wait() {
-            std::thread::yield_now();
+            self.gather();
             writes.take(&mut jobs, MAX_STATEMENTS, MAX_BYTES);
             self.group(std::mem::take(&mut jobs));
         }
@@ -65,6 +68,19 @@ impl Writer {
             tracing::error!("the thread that copies the log ended unexpectedly");
         }
         drop(self.lock);
+    }
+
+    /// Lets others go first as long as that makes the group larger.
+    fn gather(&self) {
+        let mut waiting = 0;
+        for _ in 0..MAX_YIELDS {
+            std::thread::yield_now();
+            let now = self.shared.writes.len();
+            if now == waiting {
+                break;
+            }
+            waiting = now;
+        }
     }
 
     fn group(&self, jobs: Vec<Job>) {
