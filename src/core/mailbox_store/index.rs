@@ -19,7 +19,7 @@ pub(super) const MOVE_AT: usize = 65_536;
 
 /// A piece is this part of the tail: large enough to be cheap, small enough to let others pass. It
 /// grows with the tail, so that a move gains on any flood of new rows.
-const PIECES: usize = 64;
+const PIECES: usize = 32;
 
 /// Rows read at once when the tail is rebuilt.
 const LOAD: i64 = 8192;
