@@ -26,10 +26,14 @@ const REMEMBERED: usize = 256;
 /// Streams that ended well and are remembered; beyond, the oldest are forgotten.
 const MAX_FINISHED: usize = 16_384;
 
-/// The sessions whose streams can be resumed, by the stream's id. How long a broken one is kept is
-/// known to its outbox.
+/// Streams by their ids.
 #[derive(Default)]
-pub struct Streams(Mutex<HashMap<i64, Arc<Session>>>, Mutex<Finished>);
+pub struct Streams {
+    /// The sessions whose streams can be resumed. How long a broken one is kept is known to its
+    /// outbox.
+    resumable: Mutex<HashMap<i64, Arc<Session>>>,
+    finished: Mutex<Finished>,
+}
 
 /// Streams that their clients closed when all was settled, and when: of these nothing is sent again,
 /// but for what was acknowledged so late that the client may not have read that.
@@ -43,16 +47,16 @@ struct Finished {
 impl Streams {
     /// The session of a stream.
     pub fn find(&self, stream: i64) -> Option<Arc<Session>> {
-        self.0.lock().get(&stream).cloned()
+        self.resumable.lock().get(&stream).cloned()
     }
 
     /// When a stream ended well, if that is known.
     pub(crate) fn finished(&self, stream: i64) -> Option<Timestamp> {
-        self.1.lock().ended.get(&stream).copied()
+        self.finished.lock().ended.get(&stream).copied()
     }
 
     fn finish(&self, stream: i64, now: Timestamp) {
-        let mut finished = self.1.lock();
+        let mut finished = self.finished.lock();
         if finished.ended.insert(stream, now).is_none() {
             finished.order.push_back(stream);
         }
@@ -143,7 +147,10 @@ impl Exchange {
             let mut state = account.lock();
             resumable = state.bound(session.reference).is_some();
             if resumable {
-                self.streams.0.lock().insert(stream, Arc::clone(session));
+                self.streams
+                    .resumable
+                    .lock()
+                    .insert(stream, Arc::clone(session));
             }
         }
         let kept = resumable.then(|| Duration::from_secs(max));
@@ -275,7 +282,7 @@ impl Exchange {
     /// A session that ended cannot be resumed.
     pub(crate) fn forget_stream(&self, session: &Session) {
         if session.stream() != 0 {
-            self.streams.0.lock().remove(&session.stream());
+            self.streams.resumable.lock().remove(&session.stream());
         }
     }
 
@@ -283,7 +290,7 @@ impl Exchange {
     pub fn end_streams(self: &Arc<Self>) {
         let now = self.clock.elapsed();
         let sessions: Vec<Arc<Session>> = {
-            let streams = self.streams.0.lock();
+            let streams = self.streams.resumable.lock();
             let over = streams
                 .values()
                 .filter(|session| session.outbox.expire(now));

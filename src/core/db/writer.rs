@@ -3,11 +3,12 @@
 //! Whatever has queued while the last commit ran becomes the next transaction: the running fsync is
 //! the window in which a group gathers, so no timer is needed. Before it takes the queue the thread
 //! yields, as long as that makes it longer: on a core that it shares with those who queue they come
-//! first, and their writes into the same group; on one of its own that costs nothing. If a batch of several statements fails,
-//! which is rare, everything is undone and done once more with a savepoint for each batch, so that
-//! it takes nothing with it: a savepoint copies each page that is written. When the transaction as
-//! a whole cannot be committed (a full disk), it is halved until what fits is in, in the order of
-//! the queue.
+//! first, and their writes into the same group; on one of its own that costs nothing.
+//!
+//! If a batch of several statements fails, which is rare, everything is undone and done once more
+//! with a savepoint for each batch, so that it takes nothing with it: a savepoint copies each page
+//! that is written. When the transaction as a whole cannot be committed (a full disk), it is halved
+//! until what fits is in, in the order of the queue.
 
 use std::fs::File;
 use std::sync::Arc;

@@ -15,9 +15,14 @@ fn message(id: usize) -> Stanza {
     ))
 }
 
-fn live() -> Held {
+pub(super) fn live() -> Held {
+    live_since(0)
+}
+
+/// A message that was received then and lives in memory only.
+pub(super) fn live_since(received: i64) -> Held {
     Held::Live {
-        received: Timestamp(0),
+        received: Timestamp(received),
         arrivals: 0,
         origin: None,
         storing: false,

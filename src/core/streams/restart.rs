@@ -36,7 +36,7 @@ impl Exchange {
     pub async fn save_streams(&self) -> Result<usize, DbError> {
         self.mailbox.write_cursors();
         let streams: Vec<(i64, Arc<Session>)> = {
-            let streams = self.streams.0.lock();
+            let streams = self.streams.resumable.lock();
             let known = streams.iter();
             known
                 .map(|(id, session)| (*id, Arc::clone(session)))
@@ -127,7 +127,7 @@ impl Exchange {
         let takes = bound.takes_bare();
         bound.reposition(|position| position.rewind(named, takes));
         account.lock().sessions.push(bound);
-        self.streams.0.lock().insert(row.int(0)?, session);
+        self.streams.resumable.lock().insert(row.int(0)?, session);
         Ok(true)
     }
 

@@ -4,6 +4,7 @@ use waxwing_xmpp::Stanza;
 
 use super::*;
 use crate::clock::Timestamp;
+use crate::outbox::tests::{live, live_since};
 use crate::outbox::{MAX_UNTAKEN, ProbeNeed, Push, Wake};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -20,15 +21,6 @@ fn row(id: i64, in_order: bool) -> Held {
         brief: false,
         in_order,
         directed: false,
-    }
-}
-
-fn live() -> Held {
-    Held::Live {
-        received: Timestamp(0),
-        arrivals: 0,
-        origin: None,
-        storing: false,
     }
 }
 
@@ -399,13 +391,7 @@ fn what_could_not_be_stored_meanwhile_is_sent_again() {
 fn what_seems_to_come_from_the_future_is_late() {
     let late = |received: i64| {
         let outbox = managed();
-        let held = Held::Live {
-            received: Timestamp(received),
-            arrivals: 0,
-            origin: None,
-            storing: false,
-        };
-        outbox.push_held(&stanza(1), held);
+        outbox.push_held(&stanza(1), live_since(received));
         let (late, is_more) = outbox.take_late(Timestamp(1000), Timestamp(1200));
         (late.len(), is_more)
     };

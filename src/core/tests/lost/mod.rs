@@ -103,3 +103,37 @@ async fn a_session_that_is_replaced_while_it_sleeps_has_lost_it_as_well() {
     world.online("juliet", "balcony").await;
     assert_eq!(errors(&romeo), ["1"]);
 }
+
+/// While its own client may come back, a private message is for nobody else.
+#[tokio::test]
+async fn what_is_private_waits_for_its_client() {
+    let world = World::new().await;
+    let mut settings = waxwing_core::Settings::clone(&world.exchange.settings.load());
+    settings.archive = true;
+    world.exchange.settings.store(Arc::new(settings));
+    let juliet = resumable(&world).await;
+    let desk = world.online("juliet", "desk").await;
+    ids(&desk);
+    ids(&juliet);
+    let private = |id: &str| {
+        let private = "<private xmlns='urn:xmpp:carbons:2'/>";
+        let start = format!("<message {TO_HER} type='chat' id='{id}'>");
+        stanza(&format!("{start}<body>x</body>{private}</message>"))
+    };
+    let to = juliet.jid.as_str();
+    world.send(to, &private("1")).await;
+    world.exchange.database.batch(Vec::new()).await.unwrap();
+    assert_eq!(ids(&juliet), ["1"]);
+    world.exchange.leave(&juliet);
+    world.send(to, &private("2")).await;
+    world.exchange.database.batch(Vec::new()).await.unwrap();
+    assert!(ids(&desk).is_empty());
+    assert!(juliet.account.lock().strays.is_empty());
+    juliet.outbox.close(shutdown());
+    world.exchange.end_streams();
+    assert_eq!(
+        juliet.account.lock().strays.len(),
+        2,
+        "it does not come back"
+    );
+}
